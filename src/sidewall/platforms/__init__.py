@@ -1,0 +1,1 @@
+"""Room: side effects, one file a facility, named for the operating system's noun that it owns."""
