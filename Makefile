@@ -1,0 +1,51 @@
+# Sidewall's errands.  `make demo` and `make test` need git, make, a C compiler and Python 3.11 or later, nothing else.
+.POSIX:
+.SUFFIXES:
+
+VENV = .venv
+BIN = $(VENV)/bin
+JOBS = 2
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+demo: setup ## a real package's test suite in the sandbox, then attacks that fail, then the guarantees
+	@PATH="$(BIN):$$PATH" $(BIN)/python demo/demo.py
+
+test: setup tools lint types ## everything, within ten minutes on two cores
+	@$(BIN)/pytest -n $(JOBS)
+
+quick: setup ## the tests that take seconds
+	@$(BIN)/pytest -n $(JOBS) -m "not slow"
+
+lint: setup ## ruff, and the rules about who may import whom
+	@$(BIN)/ruff check
+	@$(BIN)/lint-imports
+
+types: setup ## mypy, strict, for Linux and for Windows
+	@$(BIN)/mypy --platform linux
+	@$(BIN)/mypy --platform win32 --exclude platforms/linux --follow-imports silent
+
+bench: setup ## measure against bare and against the peers that are installed; writes docs/performance.md
+	@$(BIN)/python -m bench
+
+bench-peers: setup ## install the peers into .peers (half a gigabyte)
+	@sh bench/install-peers.sh
+
+setup: ## the virtual environment with the locked packages, and Sidewall itself
+	@python=$$(sh scripts/find-python.sh) && "$$python" scripts/setup.py "$(VENV)"
+
+tools: ## programs of Debian's that some tests drive; installed when root, else their tests say that they skip
+	@sh scripts/tools.sh
+
+lock: ## pin the development dependencies anew
+	@sh scripts/lock.sh
+
+dist: setup ## wheel and source archive
+	@$(BIN)/hatchling build -c
+
+clean: ## remove what was made here
+	@rm -rf "$(VENV)" .peers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help demo test quick lint types bench bench-peers setup tools lock dist clean
