@@ -10,7 +10,6 @@ in the environment holds a digest of all that went into it.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -30,8 +29,6 @@ def main() -> int:
     if works(environment) and stamp.is_file() and stamp.read_text() == digest:
         return 0
     print(f"setup: {environment} with Python {sys.version.split()[0]} ({sys.executable})", flush=True)
-    if not works(environment):
-        shutil.rmtree(environment, ignore_errors=True)
     installer = make(environment)
     if not installer:
         print(f"setup: {how_to_get_pip()}", file=sys.stderr)
@@ -64,18 +61,25 @@ def works(environment: Path) -> bool:
 
 def make(environment: Path) -> list[str]:
     """Makes the environment if it is not there; returns the command that installs into it, or nothing."""
-    if not works(environment) and not create(environment):
-        return []
-    for probe, install in installers(os.fspath(environment / "bin" / "python")):
-        if quiet(probe):
-            return install
+    if works(environment) and (command := installer_for(environment)):
+        return command
+    shutil.rmtree(environment, ignore_errors=True)
+    if create(environment) and (command := installer_for(environment)):
+        return command
+    shutil.rmtree(environment, ignore_errors=True)  # one that nothing can install into would only mislead
     return []
+
+
+def installer_for(environment: Path) -> list[str]:
+    """The first install command that answers, or nothing."""
+    pairs = installers(os.fspath(environment / "bin" / "python"))
+    return next((install for probe, install in pairs if quiet(probe)), [])
 
 
 def create(environment: Path) -> bool:
     """An environment, with pip where this Python can bring it, else empty."""
     target = os.fspath(environment)
-    if importlib.util.find_spec("ensurepip") is None and not any_installer():
+    if not quiet([sys.executable, "-m", "ensurepip", "--version"]) and not any_installer():
         install_debian_package()
     ways = (
         [sys.executable, "-m", "venv", target],
@@ -116,7 +120,6 @@ def install_debian_package() -> None:
     if not quiet(install, environ):
         quiet(["apt-get", "update", "-q"], environ)
         quiet(install, environ)
-    importlib.invalidate_caches()
 
 
 def debian_package() -> str:
