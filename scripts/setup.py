@@ -94,7 +94,7 @@ def create(environment: Path) -> bool:
 
 
 def installers(python: str) -> list[tuple[list[str], list[str]]]:
-    """(probe, install command) pairs of everything that could install for the interpreter ``python``, plainest first."""
+    """(probe, install command) of everything that could install for the interpreter ``python``, plainest first."""
     pips = [[python, "-m", "pip"], [sys.executable, "-m", "pip", "--python", python]]
     pips += [[found, "--python", python] for name in ("pip3", "pip") if (found := shutil.which(name))]
     pairs = [([*pip, "--version"], [*pip, "install", "--quiet"]) for pip in pips]
