@@ -1,0 +1,1 @@
+"""What Sidewall costs, measured against nothing at all and against its peers.  Standard library only."""

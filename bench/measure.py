@@ -1,0 +1,67 @@
+"""Timing: contenders take turns, so that whatever else the machine does falls on all of them alike.
+
+Knows: how to time calls fairly.  Must not know: what is called.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Contender:
+    """A name and the call that is timed; ``reset`` runs before each call, untimed."""
+
+    name: str
+    call: Callable[[], object]
+    reset: Callable[[], object] | None = None
+    how: str = ""
+    seconds: list[float] = field(default_factory=list)
+    failure: str = ""
+
+    @property
+    def milliseconds(self) -> float:
+        """Median, in milliseconds."""
+        return statistics.median(self.seconds) * 1e3
+
+    @property
+    def slow(self) -> float:
+        """The 95th percentile, in milliseconds."""
+        ordered = sorted(self.seconds)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))] * 1e3
+
+
+def interleave(contenders: Sequence[Contender], *, rounds: int, warm: int = 2) -> list[Contender]:
+    """Times every contender once a round, each round starting with another one; returns those that never failed.
+
+    A contender that raises is left out from then on and says why in ``failure``: one broken peer must not cost the
+    figures of the others.
+    """
+    for number in range(-warm, rounds):
+        first = number % len(contenders)
+        for contender in [*contenders[first:], *contenders[:first]]:
+            if contender.failure:
+                continue
+            try:
+                if contender.reset:
+                    contender.reset()
+                start = time.perf_counter()
+                contender.call()
+                elapsed = time.perf_counter() - start
+            except Exception as error:
+                contender.failure = f"{type(error).__name__}: {error}".splitlines()[0]
+                continue
+            if number >= 0:
+                contender.seconds.append(elapsed)
+    return [contender for contender in contenders if not contender.failure]
+
+
+def ratio(contenders: Sequence[Contender], name: str, base: str) -> float:
+    """Median of ``name`` over median of ``base``; not a number when one of them is missing."""
+    medians = {contender.name: contender.milliseconds for contender in contenders if contender.seconds}
+    if name not in medians or base not in medians:
+        return float("nan")
+    return medians[name] / medians[base]
