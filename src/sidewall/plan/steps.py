@@ -28,12 +28,18 @@ class ReadOnlyRoot(Step):
 
 
 class PrivateTmpfs(Step):
-    """An empty file system of the cell's own over ``path``; ``show`` are paths below that stay visible, read-only."""
+    """An empty file system of the cell's own over ``path``; ``sealed``: read-only once all is in place."""
 
     path: str
     mode: int = 0o1777
     size_bytes: int = 0
-    show: tuple[str, ...] = ()
+    sealed: bool = False
+
+
+class Show(Step):
+    """``path`` stays visible, read-only, though something above it is hidden or covered."""
+
+    path: str
 
 
 class Writable(Step):
@@ -53,31 +59,33 @@ class Hide(Step):
 
 
 class Mask(Step):
-    """An empty, unreadable thing over ``path``; kind is ``dir`` or ``file``."""
+    """An empty thing, unreadable, over ``path``, which exists."""
 
     path: str
-    kind: str
 
 
 class Protect(Step):
-    """``path`` inside a writable root stays as it is: a read-only bind of itself; kind is ``dir`` or ``file``."""
+    """``path`` inside a writable root stays as it is: a read-only bind of itself."""
 
     path: str
-    kind: str
 
 
 class Placeholder(Step):
     """``path`` does not exist and must not come to be: an empty directory made for the time of the cell."""
 
-    path: str
     root: str
+    name: str
 
 
 class GitOverlay(Step):
-    """A copy-on-write layer over the git directory ``path``; what may leave it is carried over by the trusted side."""
+    """A copy-on-write layer over the git directory ``path``; what may leave it is carried over by the trusted side.
+
+    ``roots`` are where linked worktrees may lie.  ``fresh``: there is no repository yet, only a placeholder.
+    """
 
     path: str
     roots: tuple[str, ...]
+    fresh: bool = False
 
 
 class Proc(Step):
@@ -87,9 +95,8 @@ class Proc(Step):
 
 
 class Devices(Step):
-    """A minimal /dev: the named nodes, a terminal multiplexer of its own, shared memory of its own."""
+    """A minimal /dev: a few harmless nodes, a terminal multiplexer of its own, shared memory of its own."""
 
-    nodes: tuple[str, ...]
     shm_bytes: int = 0
 
 
@@ -121,19 +128,29 @@ class Privileges(Step):
 
 
 class ResourceLimits(Step):
-    """(name, soft and hard value) pairs for ``setrlimit``; and the cgroup directory's settings, if delegated."""
+    """(resource, value) pairs for ``setrlimit``, soft and hard; ``tasks`` bounds the pid namespace (0: not);
+    ``cgroup`` is the delegated directory to make a group in, with its settings as (file, value)."""
 
     rlimits: tuple[tuple[str, int], ...]
+    tasks: int = 0
     cgroup: str = ""
     settings: tuple[tuple[str, str], ...] = ()
 
 
+class PrivateDirectory(Step):
+    """Without mounts: a temporary directory made for the cell and removed with it."""
+
+
 class Watch(Step):
-    """Names below ``roots`` that cannot be held by a mount: recorded, compared after each command, put back."""
+    """Names below ``roots`` that no mount holds: recorded before, compared after commands, put back.
+
+    ``held`` are paths that mounts do hold.  ``each``: compared after each command, else when the cell ends.
+    """
 
     roots: tuple[str, ...]
     names: tuple[str, ...]
-    git: str
+    held: tuple[str, ...]
+    each: bool
 
 
 class Plan(Record):

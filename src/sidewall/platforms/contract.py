@@ -70,6 +70,8 @@ class Cell(Protocol):
     """An open sandbox.  All methods may be called from several threads."""
 
     plan: Plan
+    environment: Mapping[bytes, bytes]
+    """Variables that a command gets unless the caller sets them: where its private temporary directory is."""
 
     def spawn(self, argv: Sequence[str | bytes], *, cwd: str | bytes | None, env: Mapping[bytes, bytes],
               stdin: int, stdout: int, stderr: int, terminal: tuple[int, int] | None = None,
@@ -95,7 +97,10 @@ class Cell(Protocol):
 class Backend(Protocol):
     """One platform."""
 
-    def facts(self, policy: Policy) -> Any:
+    def prepare(self) -> None:
+        """Starts one spare cell process, so that the next ``apply`` finds it ready.  Returns at once."""
+
+    def facts(self, policy: Policy, *, tier: str = "auto") -> Any:
         """Host facts that ``plan.compile`` wants; reads the machine, changes nothing."""
 
     def apply(self, plan: Plan) -> Cell:

@@ -1,0 +1,65 @@
+"""Host facts of Linux: what the plan needs to know of a machine, as data.
+
+Knows: names and shapes.  Must not know: how a fact is found (``platforms.linux.facts`` does).
+Every Landlock ABI, every refusal of a namespace and every kind of workspace is a value of these records, and so a
+unit test.
+"""
+
+from __future__ import annotations
+
+from sidewall.record import Record
+
+DIRECTORY, FILE, SYMLINK, OTHER, MISSING = "directory", "file", "symlink", "other", "missing"
+
+
+class PathFact(Record):
+    """One path: what it is, where it really lies (all links resolved), its identity, whether the user may read it."""
+
+    path: str
+    kind: str = MISSING
+    real: str = ""
+    device: int = 0
+    inode: int = 0
+    readable: bool = True
+
+
+class GitFact(Record):
+    """A ``.git`` in a writable root: ``path`` of the entry, its kind, the common directory it leads to ('' when it
+    leads nowhere trustworthy, then ``problem`` says why)."""
+
+    path: str
+    kind: str
+    common: str = ""
+    problem: str = ""
+
+
+class Listing(Record):
+    """The entries of a directory, as (name, kind)."""
+
+    path: str
+    entries: tuple[tuple[str, str], ...]
+
+
+class LinuxFacts(Record):
+    """``kinds`` are the namespaces that could be made; ``refused`` says what failed ('' when all worked);
+    ``overlay`` is '' when a private overlay works, else why not; ``delegated`` a cgroup v2 directory with controllers
+    ``controllers``; ``scanned`` is False when the workspace was too large to look through."""
+
+    machine: str
+    kernel: tuple[int, int]
+    uid: int
+    landlock: int
+    kinds: tuple[str, ...]
+    refused: str
+    overlay: str
+    seccomp: bool
+    notify: bool
+    delegated: str = ""
+    controllers: tuple[str, ...] = ()
+    paths: tuple[PathFact, ...] = ()
+    protected: tuple[PathFact, ...] = ()
+    git: tuple[GitFact, ...] = ()
+    matches: tuple[str, ...] = ()
+    listings: tuple[Listing, ...] = ()
+    scanned: bool = True
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,246 @@
+"""Where a policy's paths lie in a Linux cell: writable roots, hidden names, protected names, git directories.
+
+Knows: how rules on paths become binds, compositions and allow-lists.  Must not know: this machine (``LinuxFacts``).
+
+Secrets are held by composition: the directory that holds a secret is put together anew from its other entries.  A
+mask on the file itself would vanish when another program replaces the file by rename, and could not cover a file
+that does not exist yet.  Inside a writable root no composition is possible; there a mask is all there is.
+"""
+
+from __future__ import annotations
+
+from sidewall.errors import PolicyError
+from sidewall.plan import facts as fact
+from sidewall.plan.facts import LinuxFacts, PathFact
+from sidewall.plan.steps import (
+    LANDLOCK,
+    NAMESPACE,
+    GitOverlay,
+    Hide,
+    Mask,
+    Placeholder,
+    Protect,
+    Step,
+    Writable,
+)
+from sidewall.policy.model import DENY, GIT_COMMIT, READ, WRITE, Policy
+
+_COVERED = ("/tmp", "/var/tmp", "/run")
+
+
+class Layout:
+    """What ``lay_out`` found, for the steps and for the report."""
+
+    def __init__(self) -> None:
+        self.writable: list[Writable] = []
+        self.shown: list[str] = []
+        self.hides: list[Hide] = []
+        self.masks: list[Mask] = []
+        self.protects: list[Protect] = []
+        self.placeholders: list[Placeholder] = []
+        self.git: list[GitOverlay] = []
+        self.readable: tuple[str, ...] = ()
+        self.held: tuple[str, ...] = ()
+        self.weak_secrets: list[str] = []
+        self.weak_names: list[str] = []
+        self.git_problem = ""
+        self.notes: tuple[str, ...] = ()
+
+
+def is_within(path: str, root: str) -> bool:
+    """Whether ``path`` is ``root`` or lies below it; both absolute and normal."""
+    return path == root or root == "/" or path.startswith(root + "/")
+
+
+def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
+    """Places every path.  Raises PolicyError for a writable root that is not a directory or does not exist."""
+    layout = Layout()
+    known = {path.path: path for path in facts.paths}
+    notes = list(facts.notes)
+    _writable_roots(policy, known, layout, notes)
+    denied = _denied(policy, known)
+    roots = [root.path for root in layout.writable]
+    for path in denied:
+        parent, _, name = path.rpartition("/")
+        if any(is_within(path, root) for root in roots):
+            if _exists(path, known):
+                layout.masks.append(Mask(path=path))
+            layout.weak_secrets.append(path)
+        elif not is_within(path, policy.home) or not parent:
+            if _exists(path, known):
+                layout.masks.append(Mask(path=path))
+                layout.weak_secrets.append(path)
+    for path in facts.matches:
+        layout.masks.append(Mask(path=path))
+        layout.weak_secrets.append(path)
+    composed = [path for path in denied if is_within(path, policy.home) and path != policy.home
+                and not any(is_within(path, root) for root in roots)]
+    _compose(composed, known, layout)
+    _shown(policy, known, denied, layout)
+    if tier == LANDLOCK:
+        layout.readable = readable_cover(frozenset(denied), {item.path: item.entries for item in facts.listings})
+    _git(policy, facts, tier, layout, notes)
+    if tier == NAMESPACE:
+        _protected(policy, facts, layout, notes)
+    layout.held = tuple(step.path for step in layout.protects) + tuple(step.path for step in layout.git)
+    if not facts.scanned:
+        notes.append("the workspace has too many directories to look through: protected names deep inside it were "
+                     "not all found")
+    layout.notes = tuple(notes)
+    return layout
+
+
+def _real(path: str, known: dict[str, PathFact]) -> str:
+    found = known.get(path)
+    return found.real if found is not None and found.real else path
+
+
+def _exists(path: str, known: dict[str, PathFact]) -> bool:
+    """Whether a mask is wanted: it exists, and the user could read it at all."""
+    found = known.get(path)
+    return found is not None and found.kind != fact.MISSING and found.readable
+
+
+def _writable_roots(policy: Policy, known: dict[str, PathFact], layout: Layout, notes: list[str]) -> None:
+    taken: set[str] = set()
+    rules = [rule for rule in policy.files if rule.access == WRITE]
+    for rule in sorted(rules, key=lambda item: item.path):
+        found = known.get(rule.path)
+        if found is None or found.kind == fact.MISSING:
+            if rule.source.layer == "command line" or rule.path == policy.workspace:
+                raise PolicyError(f"writable root {rule.path!r} does not exist ({_origin(rule.source)})",
+                                  hint="create the directory, or drop the rule")
+            notes.append(f"writable root {rule.path} does not exist and was left out ({_origin(rule.source)})")
+            continue
+        if found.kind not in (fact.DIRECTORY, fact.FILE, fact.SYMLINK):
+            raise PolicyError(f"writable root {rule.path!r} is neither a directory nor a file",
+                              hint="name the directory that holds it")
+        if found.real not in taken:
+            taken.add(found.real)
+            layout.writable.append(Writable(path=found.real, device=found.device, inode=found.inode))
+    layout.writable.sort(key=lambda step: step.path)
+
+
+def _origin(source: object) -> str:
+    layer = getattr(source, "layer", "")
+    file = getattr(source, "file", "")
+    key = getattr(source, "key", "")
+    return " ".join(part for part in (layer, file, key) if part)
+
+
+def _denied(policy: Policy, known: dict[str, PathFact]) -> list[str]:
+    """Denied paths, as named and where they really lie, without those below another."""
+    names: set[str] = set()
+    for rule in policy.files:
+        if rule.access == DENY and not _is_glob(rule.path):
+            names.add(rule.path)
+            names.add(_real(rule.path, known))
+    kept: list[str] = []
+    for name in sorted(names):
+        if not any(is_within(name, other) for other in kept):
+            kept.append(name)
+    return kept
+
+
+def _is_glob(path: str) -> bool:
+    return any(mark in path for mark in "*?[")
+
+
+def _compose(paths: list[str], known: dict[str, PathFact], layout: Layout) -> None:
+    """One ``Hide`` for each existing directory that holds denied names; a missing one needs none, since its own
+    parent is composed too and will not show it."""
+    by_parent: dict[str, list[str]] = {}
+    for path in paths:
+        parent, _, name = path.rpartition("/")
+        by_parent.setdefault(parent, []).append(name)
+    for parent in sorted(by_parent):
+        found = known.get(parent)
+        if found is None or found.kind != fact.DIRECTORY:
+            continue
+        layout.hides.append(Hide(parent=parent, names=tuple(sorted(by_parent[parent]))))
+
+
+def _shown(policy: Policy, known: dict[str, PathFact], denied: list[str], layout: Layout) -> None:
+    """What a private directory or a composition would take away though the policy lets it be read."""
+    roots = [root.path for root in layout.writable]
+    wanted = [policy.home] if any(is_within(policy.home, top) for top in _COVERED) else []
+    for rule in policy.files:
+        if rule.access == READ and not _is_glob(rule.path):
+            path = _real(rule.path, known)
+            covered = any(is_within(path, top) and path != top for top in _COVERED)
+            if covered or any(is_within(path, secret) for secret in denied):
+                wanted.append(path)
+    for path in sorted(set(wanted)):
+        found = known.get(path)
+        exists = found is None or found.kind != fact.MISSING
+        if exists and path not in denied and path not in roots:
+            layout.shown.append(path)
+
+
+def _git(policy: Policy, facts: LinuxFacts, tier: str, layout: Layout, notes: list[str]) -> None:
+    roots = tuple(root.path for root in layout.writable)
+    seen: set[str] = set()
+    for found in facts.git:
+        if found.problem:
+            notes.append(f"{found.path}: {found.problem}")
+            layout.git_problem = layout.git_problem or found.problem
+        if tier != NAMESPACE:
+            continue
+        writes = policy.git == GIT_COMMIT and not facts.overlay and bool(found.common)
+        if writes and found.common not in seen:
+            seen.add(found.common)
+            layout.git.append(GitOverlay(path=found.common, roots=roots))
+        if found.kind == fact.SYMLINK:
+            layout.weak_names.append(found.path)
+        elif found.kind == fact.FILE or not writes:
+            layout.protects.append(Protect(path=found.path))
+    if policy.git == GIT_COMMIT and facts.overlay and tier == NAMESPACE and facts.git:
+        layout.git_problem = f"this kernel makes no private overlay ({facts.overlay}): .git is read-only"
+        notes.append(layout.git_problem)
+    known = {found.path for found in facts.git}
+    if tier == NAMESPACE and policy.workspace in roots and f"{policy.workspace}/.git" not in known:
+        layout.placeholders.append(Placeholder(root=policy.workspace, name=".git"))
+        if policy.git == GIT_COMMIT and not facts.overlay:
+            layout.git.append(GitOverlay(path=f"{policy.workspace}/.git", roots=roots, fresh=True))
+        else:
+            layout.protects.append(Protect(path=f"{policy.workspace}/.git"))
+
+
+def _protected(policy: Policy, facts: LinuxFacts, layout: Layout, notes: list[str]) -> None:
+    roots = {root.path for root in layout.writable}
+    for found in facts.protected:
+        root, _, name = found.path.rpartition("/")
+        if found.kind == fact.MISSING:
+            if root in roots:
+                layout.placeholders.append(Placeholder(root=root, name=name))
+                layout.protects.append(Protect(path=found.path))
+        elif found.kind == fact.SYMLINK:
+            layout.weak_names.append(found.path)
+            notes.append(f"{found.path} is a symbolic link: it is compared and put back after each command")
+        else:
+            layout.protects.append(Protect(path=found.path))
+            if found.kind == fact.FILE:
+                layout.weak_names.append(found.path)
+
+
+def readable_cover(denied: frozenset[str], listings: dict[str, tuple[tuple[str, str], ...]]) -> tuple[str, ...]:
+    """The fewest paths that together reach everything except what is denied: Landlock only adds rights, so a
+    directory that holds a denied name is not named itself, but each of its other entries is."""
+    cover: list[str] = []
+
+    def visit(path: str) -> None:
+        if path in denied:
+            return
+        inner = "/" if path == "/" else path + "/"
+        if not any(name.startswith(inner) for name in denied):
+            cover.append(path)
+            return
+        for name, kind in listings.get(path, ()):
+            if kind in (fact.DIRECTORY, fact.FILE):
+                visit(inner + name)
+
+    visit("/")
+    return tuple(cover)
+
+
+__all__ = ["Layout", "Step", "is_within", "lay_out", "readable_cover"]

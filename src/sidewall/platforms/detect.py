@@ -1,0 +1,28 @@
+"""Chooses the backend for the running operating system.
+
+Knows: the names of platforms.  Must not know: anything else about them.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from sidewall.errors import MachineError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sidewall.platforms.contract import Backend
+
+_chosen: list[Backend] = []
+
+
+def backend() -> Backend:
+    """The one backend of this process.  Raises MachineError on a platform without one."""
+    if not _chosen:
+        if not sys.platform.startswith("linux"):
+            raise MachineError(f"no sandbox for the platform {sys.platform!r} in this release",
+                               hint="use Linux, or Windows Subsystem for Linux 2")
+        from sidewall.platforms.linux.backend import LinuxBackend
+
+        _chosen.append(LinuxBackend())
+    return _chosen[0]

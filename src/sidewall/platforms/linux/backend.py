@@ -1,0 +1,235 @@
+"""Linux as a backend: facts, cells, recovery.
+
+Knows: which parts of this room a plan needs, and in which order a cell is made.  Must not know: sessions.
+Order: the journal is written, then the machine is changed, then the cell is told; an error undoes what was done.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+
+from sidewall.errors import InternalError, MachineError, SystemCallError
+from sidewall.plan import steps
+from sidewall.plan.linux import kinds_for
+from sidewall.platforms.linux import facts, wire
+from sidewall.platforms.linux.cell import LinuxCell
+from sidewall.platforms.linux.spare import Spare
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from sidewall.plan.facts import LinuxFacts
+    from sidewall.plan.steps import Plan
+    from sidewall.platforms.linux.gitcarry import GitCarry
+    from sidewall.platforms.linux.lease import Lease, Temporary
+    from sidewall.platforms.linux.watch import Watcher
+    from sidewall.policy.model import Policy
+
+USUAL = ("user", "mount", "pid", "ipc", "uts", "cgroup", "net")
+_SECONDS = 60.0
+
+
+class LinuxBackend:
+    """See ``contract.Backend``.  Keeps at most one spare; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._spares: list[Spare] = []
+
+    def prepare(self) -> None:
+        """See ``contract.Backend.prepare``."""
+        if not any(spare.kinds == USUAL and spare.owner == os.getpid() for spare in self._spares):
+            self._spares.append(Spare(USUAL))
+
+    def _take(self, kinds: tuple[str, ...]) -> Spare:
+        # list.pop and append are atomic: two threads never take the same spare.
+        while self._spares:
+            try:
+                spare = self._spares.pop()
+            except IndexError:
+                break
+            if spare.owner == os.getpid():
+                if spare.kinds == kinds:
+                    return spare
+                spare.discard()
+        return Spare(kinds)
+
+    def facts(self, policy: Policy, *, tier: str = "auto") -> LinuxFacts:
+        """See ``contract.Backend.facts``.  The spare that was asked stays ready for ``apply``."""
+        spare = self._take(kinds_for(policy, tier))
+        report = spare.report()
+        refused = bool(report["refused"])
+        self._spares.append(spare)
+        return facts.gather(policy, report, listings=refused or tier == steps.LANDLOCK)
+
+    def apply(self, plan: Plan) -> LinuxCell:
+        """See ``contract.Backend.apply``."""
+        spare = self._take(kinds_for(plan.policy, plan.tier))
+        made = _Made()
+        try:
+            spare.report()
+            made.leases(plan)
+            made.private(plan)
+            made.group(plan, spare)
+            made.watch(plan)
+            _hand_over(spare, made)
+            uppers = _build(spare, plan, made.temporary_path())
+            carries = made.carries(plan, uppers)
+        except BaseException:
+            made.undo()
+            spare.discard()
+            raise
+        made.close()
+        return LinuxCell(plan, spare, carries, made.watcher, made.environment(),
+                         terminals=plan.tier == steps.NAMESPACE)
+
+    def recover(self) -> tuple[str, ...]:
+        """See ``contract.Backend.recover``."""
+        from sidewall.platforms.linux import lease
+
+        return lease.recover()
+
+
+class _Made:
+    """What was done on the machine for a cell that is being made."""
+
+    def __init__(self) -> None:
+        self.held: list[Lease] = []
+        self.temporary: Temporary | None = None
+        self.cgroup = ""
+        self.watcher: Watcher | None = None
+        self.handed_over = False
+
+    def leases(self, plan: Plan) -> None:
+        by_root: dict[str, list[str]] = {}
+        for step in plan.steps:
+            if isinstance(step, steps.Placeholder):
+                by_root.setdefault(step.root, []).append(step.name)
+        if by_root:
+            from sidewall.platforms.linux.lease import Lease
+
+            for root, names in sorted(by_root.items()):
+                self.held.append(Lease(root, tuple(names)))
+
+    def private(self, plan: Plan) -> None:
+        if any(isinstance(step, steps.PrivateDirectory) for step in plan.steps):
+            from sidewall.platforms.linux.lease import Temporary
+
+            self.temporary = Temporary()
+
+    def group(self, plan: Plan, spare: Spare) -> None:
+        for step in plan.steps:
+            if isinstance(step, steps.ResourceLimits) and step.cgroup:
+                from sidewall.platforms.linux import cgroups
+
+                try:
+                    self.cgroup = cgroups.make(step.cgroup, f"sidewall-{spare.pid}", step.settings)
+                    cgroups.enter(self.cgroup, spare.pid)
+                except OSError as error:
+                    raise SystemCallError(f"cannot limit the cell by control group {step.cgroup}: {error.strerror}",
+                                          step="limits", call="write", target=step.cgroup, errno=error.errno or 0,
+                                          hint="drop limits.memory, or let systemd delegate the controllers") from None
+
+    def watch(self, plan: Plan) -> None:
+        for step in plan.steps:
+            if isinstance(step, steps.Watch):
+                from sidewall.platforms.linux.watch import Watcher
+
+                self.watcher = Watcher(step.roots, step.names, step.held, each=step.each)
+
+    def carries(self, plan: Plan, uppers: list[int]) -> tuple[GitCarry, ...]:
+        overlays = [step for step in plan.steps if isinstance(step, steps.GitOverlay)]
+        if len(overlays) != len(uppers):
+            raise InternalError(f"{len(overlays)} git layers asked for, {len(uppers)} made")
+        if not overlays:
+            return ()
+        from sidewall.platforms.linux.gitcarry import GitCarry
+
+        made = []
+        for step, upper in zip(overlays, uppers, strict=True):
+            host = os.open(step.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            made.append(GitCarry(host, upper, git_dir=step.path, roots=step.roots))
+        return tuple(made)
+
+    def temporary_path(self) -> str:
+        return self.temporary.path if self.temporary else ""
+
+    def environment(self) -> dict[bytes, bytes]:
+        path = os.fsencode(self.temporary.path) if self.temporary else b"/tmp"
+        return {b"TMPDIR": path, b"SIDEWALL": b"1"}
+
+    def close(self) -> None:
+        for held in self.held:
+            held.close()
+        if self.temporary:
+            os.close(self.temporary.lock)
+
+    def undo(self) -> None:
+        from sidewall.platforms.linux import lease
+
+        if not self.handed_over:
+            for held in self.held:
+                lease.end_lease(held.lock, held.root, held.journal, held.placeholders)
+            if self.temporary:
+                lease.end_temporary(self.temporary.path)
+        self.close()
+        if self.watcher is not None:
+            self.watcher.close()
+
+
+def _hand_over(spare: Spare, made: _Made) -> None:
+    """From here on the keeper undoes what was made, whatever becomes of us."""
+    descriptors: list[int] = []
+    for held in made.held:
+        descriptors += [held.lock, held.root]
+    if made.temporary:
+        descriptors.append(made.temporary.lock)
+    if descriptors or made.cgroup:
+        task = {"leases": [held.message() for held in made.held], "cgroup": made.cgroup,
+                "temporary": made.temporary_path()}
+        wire.send(spare.administration, marshal.dumps(task), descriptors)
+        made.handed_over = True
+
+
+def _build(spare: Spare, plan: Plan, temporary: str) -> list[int]:
+    """Sends the plan to init; the descriptors of the git layers' upper directories.  Raises SystemCallError."""
+    from sidewall.platforms.linux import lower
+
+    spare.control.settimeout(_SECONDS)
+    try:
+        spare.control.send(marshal.dumps(lower.lower(plan, temporary)))
+        data, descriptors = wire.receive(spare.control)
+    except OSError as error:
+        raise MachineError(f"the cell process did not answer: {error.strerror or error}",
+                           hint="try again; `sidewall doctor` looks at the machine") from None
+    finally:
+        spare.control.settimeout(None)
+    if data[:1] == b"R":
+        return descriptors
+    if data[:1] == b"E":
+        step, path, errno, call = marshal.loads(data[1:])
+        import errno as names
+
+        name = names.errorcode.get(errno, str(errno))
+        raise SystemCallError(f"cannot make the cell: step {step!r} {path}: {call}: {os.strerror(errno)} ({name})",
+                              step=step, call=call, target=path, errno=errno, hint=_hint(step))
+    raise MachineError("the cell process ended while the cell was made",
+                       hint="`sidewall doctor` looks at the machine")
+
+
+def _hint(step: str) -> str:
+    if step in ("writable", "root"):
+        return "do not move the workspace while a sandbox opens; a symbolic link in its path is not followed"
+    if step == "git":
+        return 'set git = "read-only" to do without the layer over .git'
+    return "try --tier landlock; `sidewall doctor` looks at the machine"
+
+
+def information() -> dict[str, Any]:
+    """For ``sidewall doctor``: what a fresh cell process says of this kernel."""
+    spare = Spare(USUAL)
+    try:
+        return spare.report()
+    finally:
+        spare.discard()

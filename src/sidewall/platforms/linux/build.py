@@ -1,0 +1,308 @@
+"""Builds the file system of a cell: carries out the mount operations of a plan, inside the new mount namespace.
+
+Knows: the order in which a view is put together, and that every name is opened once without following a link.
+Must not know: policy; it is told paths.  Runs as the cell's init before it gives up its capabilities.
+
+Operations (plain tuples, see ``lower``):
+    ("root", writable, shown)            ("tmpfs", path, mode, size)          ("hide", parent, names)
+    ("show", path)                       ("writable", path)                   ("protect", path)
+    ("void", path, kind)                 writable: [(path, device, inode)]    shown: [path]
+    ("git", path)                        ("proc", masked)                     ("pid_limit", count)
+    ("dev", shm_bytes)                   ("seal", path)
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from sidewall.platforms.linux import mounts, syscalls
+from sidewall.platforms.linux.mounts import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Operation = tuple[Any, ...]
+
+VOID = "/dev"
+_READ_ONLY = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
+_PLAIN = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
+
+
+class StepFailed(Exception):
+    """An operation failed: its name, the path, the OSError."""
+
+    def __init__(self, operation: str, path: str, error: OSError) -> None:
+        super().__init__(f"{operation} {path}: {error}")
+        self.operation = operation
+        self.path = path
+        self.error = error
+
+
+def prepare_void() -> None:
+    """A small tmpfs over /dev, later covered by the cell's own: it holds the empty things that masks are made of
+    and the upper layers of git overlays, where no path of the cell leads to them."""
+    void = mounts.tmpfs(0o755)
+    os.mkdir("dir", 0o555, dir_fd=void)
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, 0o444, dir_fd=void))
+    os.mkdir("none", 0o000, dir_fd=void)
+    os.close(os.open("blank", os.O_CREAT | os.O_WRONLY, 0o000, dir_fd=void))
+    mounts.attach(void, _directory(VOID))
+    os.close(void)
+
+
+def overlay_works() -> str:
+    """'' when an overlay with a private upper layer can be made here, else the errno's name."""
+    try:
+        for name in ("upper", "work", "lower"):
+            os.makedirs(f"{VOID}/probe/{name}")
+        os.close(_overlay(f"{VOID}/probe/lower", f"{VOID}/probe"))
+    except OSError as error:
+        return syscalls.errno_name(error.errno or 0)
+    return ""
+
+
+def _overlay(lower: str, store: str) -> int:
+    return mounts.make("overlay", ("lowerdir", lower), ("upperdir", f"{store}/upper"), ("workdir", f"{store}/work"),
+                       ("userxattr", None), attributes=_PLAIN)
+
+
+def _directory(path: str) -> int:
+    return mounts.open_path(path, flags=os.O_DIRECTORY)
+
+
+class Builder:
+    """Carries out operations in order.
+
+    ``git_upper`` collects descriptors of the overlays' upper directories, in the order of the ``git`` operations;
+    ``open_mounts`` the mounts where unix sockets of the cell may be, as (mount id, whether only the cell sees it).
+    """
+
+    def __init__(self) -> None:
+        self._writable: dict[str, tuple[int, bool]] = {}
+        self._shown: dict[str, tuple[int, bool]] = {}
+        self._nodes: dict[str, int] = {}
+        self.git_upper: list[int] = []
+        self.open_mounts: list[tuple[int, bool]] = []
+
+    def take_nodes(self, names: tuple[str, ...]) -> None:
+        """Clones device nodes out of the host's /dev before it is covered."""
+        for name in names:
+            try:
+                descriptor = mounts.open_path(f"/dev/{name}")
+            except OSError:
+                continue
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+                self._nodes[name] = mounts.clone(descriptor, recursive=False)
+            os.close(descriptor)
+
+    def run(self, operations: list[Operation]) -> None:
+        """Carries out all operations.  Raises StepFailed for the first that fails."""
+        for name, *arguments in operations:
+            try:
+                getattr(self, "_do_" + name)(*arguments)
+            except OSError as error:
+                path = arguments[0] if arguments and isinstance(arguments[0], str) else ""
+                raise StepFailed(name, path, error) from None
+
+    def _do_root(self, writable: list[tuple[str, int, int]], shown: list[str]) -> None:
+        """Clones the writable roots as they are, then makes everything that stays attached read-only; what must stay
+        visible below a directory that will be covered is cloned after that, read-only."""
+        for path, device, inode in writable:
+            descriptor = mounts.open_path(path)
+            found = os.fstat(descriptor)
+            if (found.st_dev, found.st_ino) != (device, inode):
+                replaced = OSError(116, "the directory was replaced while the cell was made")
+                raise StepFailed("writable", path, replaced)
+            self._writable[path] = (mounts.clone(descriptor), stat.S_ISDIR(found.st_mode))
+            mounts.set_attributes(self._writable[path][0], _PLAIN)
+            os.close(descriptor)
+        mounts.set_root_attributes(_READ_ONLY)
+        void = _directory(VOID)
+        mounts.set_attributes(void, 0, clear=MOUNT_ATTR_RDONLY, recursive=False)
+        os.close(void)
+        for path in shown:
+            try:
+                descriptor = mounts.open_path(path)
+            except OSError:
+                # Not there, or reached through a link: nothing is shown, which is the safe side.
+                continue
+            self._shown[path] = (mounts.clone(descriptor), stat.S_ISDIR(os.fstat(descriptor).st_mode))
+            os.close(descriptor)
+
+    def _do_tmpfs(self, path: str, mode: int, size: int) -> None:
+        """A private tmpfs over ``path``."""
+        try:
+            target = _directory(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        tree = mounts.tmpfs(mode, size)
+        mounts.attach(tree, target)
+        self.open_mounts.append((mount_id(tree), True))
+        os.close(target)
+        os.close(tree)
+
+    def _do_show(self, path: str) -> None:
+        if path in self._shown:
+            tree, is_directory = self._shown.pop(path)
+            mounts.attach(tree, _mountpoint(path, is_directory))
+            os.close(tree)
+
+    def _do_hide(self, parent: str, names: list[str]) -> None:
+        """Puts ``parent`` together anew, without ``names``: an entry that is made later, or that replaces another by
+        rename, is not in the cell, since its directory here is not the host's."""
+        hidden = frozenset(names)
+        source = syscalls.openat2(syscalls.AT_FDCWD, parent, os.O_RDONLY | os.O_DIRECTORY,
+                                  resolve=syscalls.RESOLVE_NO_SYMLINKS)
+        info = os.fstat(source)
+        tree = mounts.tmpfs(stat.S_IMODE(info.st_mode) | 0o500)
+        mounts.attach(tree, source)
+        with os.scandir(source) as entries:
+            for entry in entries:
+                name = entry.name
+                if name in hidden:
+                    continue
+                if entry.is_symlink():
+                    os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=tree)
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    os.mkdir(name, 0o755, dir_fd=tree)
+                elif entry.is_file(follow_symlinks=False):
+                    os.mknod(name, 0o644 | stat.S_IFREG, dir_fd=tree)
+                else:
+                    continue
+                try:
+                    copy = mounts.clone(source, name)
+                    mounts.attach(copy, tree, name)
+                    os.close(copy)
+                except OSError:
+                    # Cannot be shown (an unreachable network mount, an entry that just went): it stays empty.
+                    continue
+        os.close(tree)
+        os.close(source)
+
+    def _do_writable(self, path: str) -> None:
+        tree, is_directory = self._writable.pop(path)
+        mounts.attach(tree, _mountpoint(path, is_directory))
+        self.open_mounts.append((mount_id(tree), False))
+        os.close(tree)
+
+    def _do_protect(self, path: str) -> None:
+        """A read-only bind of the thing on itself: it can be neither changed nor renamed nor removed."""
+        target = mounts.open_path(path)
+        copy = mounts.clone(target)
+        mounts.set_attributes(copy, _READ_ONLY)
+        mounts.attach(copy, target)
+        os.close(copy)
+        os.close(target)
+
+    def _do_void(self, path: str, kind: str) -> None:
+        """An empty thing over ``path``: ``dir`` and ``file`` can be read (and are empty), ``none`` cannot."""
+        try:
+            target = mounts.open_path(path)
+        except FileNotFoundError:
+            return
+        is_directory = stat.S_ISDIR(os.fstat(target).st_mode)
+        name = ("none" if kind == "none" else "dir") if is_directory else ("blank" if kind == "none" else "file")
+        source = _directory(VOID)
+        copy = mounts.clone(source, name, recursive=False)
+        mounts.set_attributes(copy, _READ_ONLY | MOUNT_ATTR_NOEXEC)
+        mounts.attach(copy, target)
+        for descriptor in (copy, source, target):
+            os.close(descriptor)
+
+    def _do_git(self, path: str) -> None:
+        """A copy-on-write layer over a git directory; its upper directory is out of reach of the cell's paths."""
+        target = _directory(path)
+        store = f"{VOID}/git{len(self.git_upper)}"
+        for name in ("upper", "work"):
+            os.makedirs(f"{store}/{name}")
+        tree = _overlay(f"/proc/self/fd/{target}", store)
+        mounts.attach(tree, target)
+        self.open_mounts.append((mount_id(tree), False))
+        self.git_upper.append(os.open(f"{store}/upper", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        os.close(tree)
+        os.close(target)
+
+    def _do_proc(self, masked: list[str]) -> None:
+        """The cell's own processes; sealed (read-only) later, since uid 0 of the host owns /proc/sys here too."""
+        tree = mounts.make("proc", attributes=_PLAIN | MOUNT_ATTR_NOEXEC)
+        mounts.attach(tree, _directory("/proc"))
+        os.close(tree)
+        for name in masked:
+            self._do_void(f"/proc/{name}", "file")
+
+    def _do_pid_limit(self, count: int) -> None:
+        """Linux 6.14 and later: pid_max belongs to the pid namespace and counts every task, root's too."""
+        with open("/proc/sys/kernel/pid_max", "w", encoding="ascii") as setting:
+            setting.write(str(count))
+
+    def _do_seal(self, path: str) -> None:
+        target = mounts.open_path(path)
+        mounts.set_attributes(target, _READ_ONLY, recursive=False)
+        os.close(target)
+
+    def _do_dev(self, shm_bytes: int) -> None:
+        """The cell's /dev, over the void: a few harmless nodes, terminals and shared memory of its own."""
+        tree = mounts.tmpfs(0o755, attributes=MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
+        for name in self._nodes:
+            os.close(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644, dir_fd=tree))
+        for name in ("pts", "shm", "mqueue"):
+            os.mkdir(name, 0o755, dir_fd=tree)
+        for name, text in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"),
+                           ("ptmx", "pts/ptmx")):
+            os.symlink(text, name, dir_fd=tree)
+        mounts.attach(tree, _directory(VOID))
+        for name, node in self._nodes.items():
+            mounts.set_attributes(node, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, recursive=False)
+            mounts.attach(node, tree, name)
+            os.close(node)
+        terminals = mounts.make("devpts", ("ptmxmode", "0666"), ("mode", "0620"),
+                                attributes=MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
+        mounts.attach(terminals, tree, "pts")
+        shared = mounts.tmpfs(0o1777, shm_bytes)
+        mounts.attach(shared, tree, "shm")
+        self.open_mounts.append((mount_id(shared), True))
+        try:
+            queues = mounts.make("mqueue", attributes=_PLAIN | MOUNT_ATTR_NOEXEC)
+            mounts.attach(queues, tree, "mqueue")
+            os.close(queues)
+        except OSError:
+            # A kernel without message queues has nothing to isolate.
+            os.rmdir("mqueue", dir_fd=tree)
+        mounts.set_attributes(tree, MOUNT_ATTR_RDONLY, recursive=False)
+        for descriptor in (tree, terminals, shared):
+            os.close(descriptor)
+
+
+def mount_id(descriptor: int) -> int:
+    """The id of the mount that a descriptor lies on (proc(5), fdinfo)."""
+    with open(f"/proc/self/fdinfo/{descriptor}", "rb") as info:
+        for line in info:
+            if line.startswith(b"mnt_id:"):
+                return int(line[7:])
+    raise OSError(2, "no mnt_id in fdinfo")
+
+
+def _mountpoint(path: str, is_directory: bool) -> int:
+    """A descriptor of ``path``; made (empty) where a private tmpfs lacks it, component by component."""
+    try:
+        return mounts.open_path(path)
+    except FileNotFoundError:
+        pass
+    parts = [part for part in path.split("/") if part]
+    current = mounts.open_path("/")
+    for index, part in enumerate(parts):
+        last = index == len(parts) - 1
+        try:
+            following = mounts.open_path(part, directory=current)
+        except FileNotFoundError:
+            if last and not is_directory:
+                os.mknod(part, 0o644 | stat.S_IFREG, dir_fd=current)
+            else:
+                os.mkdir(part, 0o755, dir_fd=current)
+            following = mounts.open_path(part, directory=current)
+        os.close(current)
+        current = following
+    return current

@@ -1,0 +1,257 @@
+"""The owner's handle on a cell: start commands, wait, signal, settle, close.
+
+Knows: the two sockets to the cell, the fixed replies of init, the carry-over after a command.
+Must not know: how the cell was built, or what a session makes of it.  Safe to use from several threads: each command
+has a status descriptor of its own, so no thread reads for another.
+"""
+
+from __future__ import annotations
+
+import _thread
+import marshal
+import os
+import select
+
+import _socket
+
+from sidewall.errors import CellGone
+from sidewall.platforms.contract import Attempt, Exit, Held
+from sidewall.platforms.linux import spare as spares
+from sidewall.platforms.linux import wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sidewall.plan.steps import Plan
+    from sidewall.platforms.linux.gitcarry import GitCarry
+    from sidewall.platforms.linux.watch import Watcher
+
+_GONE = "the sandbox has ended"
+
+
+class LinuxChild:
+    """One command; see ``contract.Child``."""
+
+    def __init__(self, cell: LinuxCell, token: int, pid: int, status: int, master: int) -> None:
+        self._cell = cell
+        self._token = token
+        self.pid = pid
+        self.status_fd = status
+        self.master_fd = master
+        self._exit: Exit | None = None
+        self._pending = b""
+
+    def wait(self, timeout: float | None = None) -> Exit | None:
+        """See ``contract.Child.wait``."""
+        if self._exit is not None:
+            return self._exit
+        if timeout is not None:
+            poll = select.poll()
+            poll.register(self.status_fd, select.POLLIN)
+            if not poll.poll(max(0, timeout) * 1000):
+                return None
+        data = self._pending or os.read(self.status_fd, wire.REPLY.size)
+        if self._exit is not None:
+            return self._exit
+        if len(data) != wire.REPLY.size:
+            raise CellGone(_GONE + " while a command was running", hint="open a new one")
+        _kind, _pid, status, user, system, resident = wire.REPLY.unpack(data)
+        self._exit = Exit(returncode=os.waitstatus_to_exitcode(status), user_seconds=user / 1e6,
+                          system_seconds=system / 1e6, max_rss_bytes=resident << 10)
+        return self._exit
+
+    def signal(self, number: int, *, tree: bool = False) -> None:
+        """See ``contract.Child.signal``."""
+        if self._exit is None:
+            try:
+                self._cell.tell(("signal", self._token, int(number), tree), ())
+            except CellGone:
+                return
+
+    def close(self) -> None:
+        """See ``contract.Child.close``."""
+        for descriptor in (self.status_fd, self.master_fd):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.status_fd = self.master_fd = -1
+
+
+class LinuxCell:
+    """See ``contract.Cell``."""
+
+    def __init__(self, plan: Plan, spare: spares.Spare, carries: tuple[GitCarry, ...], watcher: Watcher | None,
+                 environment: dict[bytes, bytes], *, terminals: bool) -> None:
+        self.plan = plan
+        self.environment: Mapping[bytes, bytes] = environment
+        self._spare = spare
+        self._control = spare.control
+        self._administration = spare.administration
+        self._carries = carries
+        self._watcher = watcher
+        self._terminals = terminals
+        self._token = 0
+        self._closed = False
+        self._workspace = os.fsencode(plan.policy.workspace)
+        self._settling = _thread.allocate_lock()
+        self._closing = _thread.allocate_lock()
+
+    def spawn(self, argv: Sequence[str | bytes], *, cwd: str | bytes | None, env: Mapping[bytes, bytes],
+              stdin: int, stdout: int, stderr: int, terminal: tuple[int, int] | None = None) -> LinuxChild:
+        """See ``contract.Cell.spawn``."""
+        arguments = [os.fsencode(argument) for argument in argv]
+        directory = self._workspace if cwd is None else os.path.join(self._workspace, os.fsencode(cwd))
+        self._token = token = self._token + 1
+        if terminal is not None and self._terminals:
+            mine, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
+            status, remote = mine.detach(), theirs.detach()
+            descriptors: tuple[int, ...] = (remote,)
+            master = -1
+        elif terminal is not None:
+            status, remote = os.pipe()
+            master, slave = os.openpty()
+            _resize(master, terminal)
+            descriptors = (remote, slave, slave, slave)
+        else:
+            status, remote = os.pipe()
+            descriptors = (remote, stdin, stdout, stderr)
+            master = -1
+        inside = terminal if self._terminals else None
+        try:
+            self.tell(("start", token, arguments, dict(env), directory, inside), descriptors)
+        except BaseException:
+            os.close(status)
+            if master >= 0:
+                os.close(master)
+            raise
+        finally:
+            os.close(remote)
+            if terminal is not None and not self._terminals:
+                os.close(slave)
+        if inside is not None:
+            answer, master = _receive_master(status)
+        else:
+            answer = os.read(status, wire.REPLY.size)
+        if len(answer) != wire.REPLY.size:
+            os.close(status)
+            raise CellGone(_GONE, hint="open a new one")
+        kind, value, which = wire.REPLY.unpack(answer)[:3]
+        if kind != wire.STARTED:
+            os.close(status)
+            if master >= 0:
+                os.close(master)
+            name = directory if which == wire.OF_DIRECTORY else arguments[0]
+            raise OSError(value, os.strerror(value), os.fsdecode(name))
+        return LinuxChild(self, token, value, status, master)
+
+    def tell(self, request: tuple[object, ...], descriptors: tuple[int, ...]) -> None:
+        """One request to init.  Raises CellGone."""
+        data = marshal.dumps(request)
+        memory = -1
+        if len(data) > wire.LARGEST_MESSAGE:
+            memory = os.memfd_create("request", os.MFD_CLOEXEC)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(memory, view):]
+            data, descriptors = b"M", (memory, *descriptors)
+        try:
+            wire.send(self._control, data, descriptors)
+        except OSError as error:
+            if error.errno in (9, 32, 104, 107):
+                raise CellGone(_GONE, hint="open a new one") from None
+            raise
+        finally:
+            if memory >= 0:
+                os.close(memory)
+
+    def settle(self) -> tuple[Held, ...]:
+        """See ``contract.Cell.settle``."""
+        if not self._carries and self._watcher is None:
+            return ()
+        with self._settling:
+            found: list[Held] = []
+            for carry in self._carries:
+                if carry.dirty():
+                    found += carry.settle()
+            if self._watcher is not None and self._watcher.each:
+                found += self._watcher.compare()
+            return tuple(found)
+
+    def attempts(self) -> tuple[Attempt, ...]:
+        """See ``contract.Cell.attempts``."""
+        found = []
+        while len(found) < 1000:
+            try:
+                data = self._administration.recv(8192, _socket.MSG_DONTWAIT)
+            except OSError:
+                break
+            if not data:
+                break
+            kind, _, target = data.decode("utf-8", "surrogateescape").partition("\0")
+            found.append(Attempt(kind=kind, target=target))
+        return tuple(found)
+
+    def close(self) -> None:
+        """See ``contract.Cell.close``."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            if os.getpid() != self._spare.owner:
+                # A forked copy of the owner: the cell is not its to end.
+                self._control.close()
+                self._administration.close()
+                return
+            # First every process ends, then what they left is looked at: nothing can change meanwhile.
+            self._control.shutdown(_socket.SHUT_RDWR)
+            self._control.close()
+            self._wait_for_end()
+            self.last_held = self._settle_finally()
+            self._administration.close()
+            spares.reap(self._spare.pid)
+
+    last_held: tuple[Held, ...] = ()
+    """What ``close`` carried over, put back or kept back."""
+
+    def _wait_for_end(self) -> None:
+        """Until the keeper has seen every process of the cell end."""
+        self._administration.settimeout(10.0)
+        try:
+            self._administration.send(b"end")
+            while self._administration.recv(8192) not in (b"dead", b""):
+                continue
+        except OSError:
+            return
+
+    def _settle_finally(self) -> tuple[Held, ...]:
+        found: list[Held] = []
+        for carry in self._carries:
+            found += carry.settle()
+            carry.close()
+        if self._watcher is not None:
+            found += self._watcher.compare(final=True)
+            self._watcher.close()
+        return tuple(found)
+
+    def __del__(self) -> None:
+        if not self._closed:
+            try:
+                self.close()
+            except Exception:  # noqa: BLE001 - nothing can be reported from a finalizer
+                return
+
+
+def _receive_master(status: int) -> tuple[bytes, int]:
+    answer = _socket.socket(fileno=status)
+    try:
+        data, descriptors = wire.receive(answer, wire.REPLY.size)
+    finally:
+        answer.detach()
+    return data, descriptors[0] if descriptors else -1
+
+
+def _resize(master: int, size: tuple[int, int]) -> None:
+    import fcntl
+    import struct
+
+    fcntl.ioctl(master, 0x5414, struct.pack("HHHH", size[0], size[1], 0, 0))

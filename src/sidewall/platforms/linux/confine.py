@@ -1,0 +1,113 @@
+"""Giving up power, for good: capabilities, privileges, dumps, resource limits, and the cell's namespaces.
+
+Knows: prctl(2), capset(2), setrlimit(2), clone(2), user_namespaces(7).  Must not know: mounts or policy.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from sidewall.platforms.linux import syscalls
+from sidewall.platforms.linux.syscalls import prctl
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_NAME = 15
+PR_CAPBSET_DROP = 24
+PR_SET_SECUREBITS = 28
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+
+# NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE and KEEP_CAPS off, each locked (capabilities(7)).
+_SECUREBITS = 0xEF
+
+CLONE_NEWTIME = 0x80
+CLONE = {"mount": 0x00020000, "cgroup": 0x02000000, "uts": 0x04000000, "ipc": 0x08000000, "user": 0x10000000,
+         "pid": 0x20000000, "net": 0x40000000}
+SIGCHLD = 17
+
+
+class _CapHeader(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+def fork_into(kinds: tuple[str, ...]) -> int:
+    """clone(2) of this single-threaded process into new namespaces: 0 in the child, else its pid.  Raises OSError."""
+    flags = SIGCHLD
+    for kind in kinds:
+        flags |= CLONE[kind]
+    return syscalls.call("clone", flags, 0, 0, 0, 0)
+
+
+def write_id_maps(pid: int, *, full: bool) -> None:
+    """Maps ids of a child's new user namespace to themselves: all of them (root), or the user's own only."""
+    user, group = os.geteuid(), os.getegid()
+    if full:
+        maps = (("uid_map", "0 0 4294967295"), ("gid_map", "0 0 4294967295"))
+    else:
+        maps = (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1"))
+    for name, text in maps:
+        descriptor = os.open(f"/proc/{pid}/{name}", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, text.encode())
+        finally:
+            os.close(descriptor)
+
+
+def die_with_parent() -> None:
+    """SIGKILL when the parent's thread ends; the caller checks that it has not ended before."""
+    prctl(PR_SET_PDEATHSIG, 9)
+
+
+def hide_memory() -> None:
+    """Not dumpable: no process of the same user may read this one's memory, environment or descriptors."""
+    prctl(PR_SET_DUMPABLE, 0)
+
+
+def no_new_privileges() -> None:
+    """From here on execve(2) grants nothing: set-uid bits and file capabilities are inert."""
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def drop_capabilities() -> None:
+    """Empties the bounding, ambient, permitted, effective and inheritable sets, and locks the secure bits."""
+    try:
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    except OSError:
+        pass
+    try:
+        for capability in range(64):
+            prctl(PR_CAPBSET_DROP, capability)
+    except OSError as error:
+        # EINVAL: past the last capability.  EPERM: none is held (no user namespace), so none can be gained either.
+        if error.errno not in (1, 22):
+            raise
+    try:
+        prctl(PR_SET_SECUREBITS, _SECUREBITS)
+    except OSError as error:
+        if error.errno != 1:
+            raise
+    header = _CapHeader(0x20080522, 0)
+    syscalls.call("capset", ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)()))
+
+
+def limit(limits: list[tuple[int, int]]) -> None:
+    """setrlimit(2) for each (resource, value), soft and hard alike, never above the present hard limit."""
+    import resource
+
+    for number, value in limits:
+        hard = resource.getrlimit(number)[1]
+        bounded = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(number, (bounded, bounded))
+
+
+def loopback_up() -> None:
+    """Brings up ``lo`` in this network namespace (netdevice(7))."""
+    import _socket
+
+    probe = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC, 0)
+    request = ctypes.create_string_buffer(b"lo".ljust(16, b"\0") + (0x1 | 0x40).to_bytes(2, "little"), 40)
+    syscalls.check(syscalls.libc.ioctl(probe.fileno(), ctypes.c_ulong(0x8914), request), "ioctl SIOCSIFFLAGS")
+    probe.close()

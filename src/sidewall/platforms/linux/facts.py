@@ -1,0 +1,180 @@
+"""Finds the host facts of Linux.  Reads the machine and the paths that a policy names; changes nothing.
+
+Knows: where a fact is found (``/proc``, ``/sys``, the file system, the spare's report).
+Must not know: what follows from a fact (``plan`` does).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from sidewall.plan import facts as fact
+from sidewall.plan.facts import GitFact, LinuxFacts, Listing, PathFact
+from sidewall.platforms.linux import cgroups, repositories
+from sidewall.policy.model import DENY, WRITE, Policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MOST_DIRECTORIES = 1500
+"""How many directories of a workspace are looked through for nested repositories and protected names."""
+
+_UNSEARCHED = frozenset(("node_modules", ".venv", "venv", "__pycache__", ".tox", ".mypy_cache", ".pytest_cache"))
+
+
+def gather(policy: Policy, report: dict[str, Any], *, listings: bool) -> LinuxFacts:
+    """Facts for this policy; ``report`` is what a started cell process said of the kernel."""
+    release = os.uname().release.split(".")
+    machine = os.uname().machine
+    paths = _paths(policy)
+    known = {item.path: item for item in paths}
+    roots = [known[rule.path] for rule in policy.files if rule.access == WRITE and rule.path in known]
+    protected: list[PathFact] = []
+    git: list[GitFact] = []
+    complete = True
+    hidden = tuple(item.real or item.path for item in paths if item.path in _denied(policy))
+    for root in roots:
+        if root.kind in (fact.DIRECTORY, fact.SYMLINK) and root.real:
+            complete &= _look_through(root.real, policy.protected, protected, git, hidden)
+    delegated, controllers = cgroups.delegated() if policy.limits.memory_bytes else ("", ())
+    return LinuxFacts(
+        machine=machine, kernel=(int(release[0]), int("".join(c for c in release[1] if c.isdigit()) or 0)),
+        uid=os.geteuid(), landlock=report["landlock"], kinds=tuple(report["kinds"]), refused=report["refused"],
+        overlay=report["overlay"], seccomp=machine in ("x86_64", "aarch64"), notify=True, delegated=delegated,
+        controllers=controllers, paths=tuple(paths), protected=tuple(protected), git=tuple(git),
+        matches=tuple(_matches(policy, roots)),
+        listings=tuple(_listings(hidden)) if listings else (), scanned=complete)
+
+
+def _denied(policy: Policy) -> frozenset[str]:
+    return frozenset(rule.path for rule in policy.files if rule.access == DENY and not _is_glob(rule.path))
+
+
+def _is_glob(path: str) -> bool:
+    return any(mark in path for mark in "*?[")
+
+
+def _paths(policy: Policy) -> list[PathFact]:
+    """The rules' paths and the directories that hold denied ones, each looked at once."""
+    wanted: dict[str, None] = {policy.home: None, policy.workspace: None}
+    for rule in policy.files:
+        if not _is_glob(rule.path):
+            wanted[rule.path] = None
+            if rule.access == DENY:
+                wanted[rule.path.rpartition("/")[0] or "/"] = None
+    found = [look(path) for path in wanted]
+    for item in list(found):
+        # A secret reached by a link lies elsewhere: the directory there is composed too.
+        if item.real and item.real != item.path and item.real not in wanted:
+            found.append(look(item.real))
+            parent = item.real.rpartition("/")[0] or "/"
+            if parent not in wanted:
+                wanted[parent] = None
+                found.append(look(parent))
+            wanted[item.real] = None
+    return found
+
+
+def look(path: str) -> PathFact:
+    """One path.  A dangling or unreadable one is ``missing``; its links are resolved once, here."""
+    try:
+        info = os.lstat(path)
+    except OSError:
+        return PathFact(path=path)
+    real = path
+    kind = _kind(info.st_mode)
+    if kind == fact.SYMLINK:
+        try:
+            real = os.path.realpath(path, strict=True)
+            info = os.stat(real)
+        except OSError:
+            return PathFact(path=path, kind=fact.SYMLINK)
+        kind = _kind(info.st_mode)
+    elif os.path.realpath(path) != path:
+        real = os.path.realpath(path)
+    return PathFact(path=path, kind=kind, real=real, device=info.st_dev, inode=info.st_ino,
+                    readable=os.access(real, os.R_OK))
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return fact.DIRECTORY
+    if stat.S_ISREG(mode):
+        return fact.FILE
+    return fact.SYMLINK if stat.S_ISLNK(mode) else fact.OTHER
+
+
+def _look_through(root: str, names: tuple[str, ...], protected: list[PathFact], git: list[GitFact],
+                  hidden: tuple[str, ...]) -> bool:
+    """Finds protected names and git directories below a root, breadth first; False when it gave up."""
+    wanted = frozenset(names)
+    queue = [root]
+    for count, directory in enumerate(queue):
+        if count >= MOST_DIRECTORIES:
+            return False
+        try:
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    name = entry.name
+                    if name == ".git":
+                        git.append(repositories.examine(entry.path, hidden))
+                    elif name in wanted:
+                        protected.append(PathFact(path=entry.path, real=entry.path, kind=_entry_kind(entry)))
+                    elif name not in _UNSEARCHED and entry.is_dir(follow_symlinks=False):
+                        queue.append(entry.path)
+        except OSError:
+            continue
+    here = {item.path for item in protected}
+    protected += [PathFact(path=f"{root}/{name}") for name in names if f"{root}/{name}" not in here]
+    return True
+
+
+def _entry_kind(entry: os.DirEntry[str]) -> str:
+    if entry.is_symlink():
+        return fact.SYMLINK
+    return fact.DIRECTORY if entry.is_dir() else fact.FILE if entry.is_file() else fact.OTHER
+
+
+def _matches(policy: Policy, roots: list[PathFact]) -> list[str]:
+    """What the policy's deny globs match now, below the writable roots."""
+    patterns = [rule.path for rule in policy.files if rule.access == DENY and _is_glob(rule.path)]
+    if not patterns:
+        return []
+    from sidewall.policy import globs
+
+    found = []
+    for root in roots:
+        queue = [root.real]
+        for count, directory in enumerate(queue):
+            if count >= MOST_DIRECTORIES:
+                break
+            try:
+                with os.scandir(directory) as entries:
+                    for entry in entries:
+                        if any(globs.matches(pattern, entry.path) for pattern in patterns):
+                            found.append(entry.path)
+                        elif entry.is_dir(follow_symlinks=False):
+                            queue.append(entry.path)
+            except OSError:
+                continue
+    return found
+
+
+def _listings(hidden: tuple[str, ...]) -> list[Listing]:
+    """The entries of every directory above a hidden path: what a Landlock allow-list is made of."""
+    ancestors = {"/"}
+    for path in hidden:
+        parts = path.split("/")[1:-1]
+        for count in range(1, len(parts) + 1):
+            ancestors.add("/" + "/".join(parts[:count]))
+    found = []
+    for path in sorted(ancestors):
+        try:
+            with os.scandir(path) as entries:
+                rows = tuple(sorted((entry.name, _entry_kind(entry)) for entry in entries))
+        except OSError:
+            continue
+        found.append(Listing(path=path, entries=rows))
+    return found

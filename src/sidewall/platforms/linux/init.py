@@ -1,0 +1,179 @@
+"""The program that becomes a cell: one fresh interpreter that splits into the keeper (outside) and init (inside).
+
+Knows: the order of the beginning: descriptors, namespaces, the report to the owner, then the plan's operations, then
+the loss of all power, then commands.  Must not know: policy, sessions.  Imports the standard library and this room
+only, and is started with ``-I -S`` and an empty environment, so that nothing of the caller is in its memory.
+
+Descriptors: 3 is the administration socket (owner and keeper), 4 the control socket (owner and init); both keep
+message boundaries.  Only the owner's messages are in marshal format; what init sends once commands run is of fixed
+shape, because a compromised init must not be able to choose how its owner parses.
+"""
+
+from __future__ import annotations
+
+import _signal
+import marshal
+import os
+import sys
+
+import _socket
+
+from sidewall.platforms.linux import build, confine, keeper, landlock, seccomp, spawner, syscalls, wire
+
+ADMINISTRATION, CONTROL = 3, 4
+NODES = ("null", "zero", "full", "random", "urandom", "tty")
+MESSAGE = 1 << 18
+
+
+def main() -> None:
+    """Entry: ``argv[1]`` is the owner's pid, ``argv[2]`` the namespaces to make, comma-separated ('' for none)."""
+    owner = int(sys.argv[1])
+    kinds = tuple(kind for kind in sys.argv[2].split(",") if kind)
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > CONTROL:
+            try:
+                os.close(int(name))
+            except OSError:
+                continue
+    os.setsid()
+    os.chdir("/")
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
+    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGPIPE):
+        _signal.signal(number, _signal.SIG_IGN)
+    confine.prctl(confine.PR_SET_NAME, *_name(b"sidewall"))
+    confine.prctl(confine.PR_SET_CHILD_SUBREAPER, 1)
+    for descriptor in (ADMINISTRATION, CONTROL):
+        os.set_inheritable(descriptor, False)
+    outside, inside = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
+    refused = ""
+    try:
+        pid = confine.fork_into(kinds)
+    except OSError as error:
+        refused = syscalls.errno_name(error.errno or 0)
+        kinds = ()
+        pid = confine.fork_into(())
+    if pid == 0:
+        outside.close()
+        os.close(ADMINISTRATION)
+        _inside(inside, kinds, refused)
+    inside.close()
+    os.close(CONTROL)
+    status = b"ok"
+    if "user" in kinds:
+        try:
+            confine.write_id_maps(pid, full=_may_map_all())
+        except OSError as error:
+            status = syscalls.errno_name(error.errno or 0).encode()
+    outside.send(status)
+    keeper.Keeper(owner, pid, ADMINISTRATION, outside).run()
+
+
+def _name(text: bytes) -> tuple[int]:
+    import ctypes
+
+    buffer = ctypes.create_string_buffer(text)
+    _KEPT.append(buffer)
+    return (ctypes.addressof(buffer),)
+
+
+_KEPT: list[object] = []
+
+
+def _may_map_all() -> bool:
+    """Whether this process may map every id: it is root and holds CAP_SETUID and CAP_SETGID where it lives."""
+    if os.geteuid() != 0:
+        return False
+    with open("/proc/self/status", "rb") as status:
+        for line in status:
+            if line.startswith(b"CapEff:"):
+                return int(line[7:], 16) & 0xC0 == 0xC0
+    return False
+
+
+def _inside(link: _socket.socket, kinds: tuple[str, ...], refused: str) -> None:
+    """Init, from its first instruction on.  Never returns."""
+    control = _socket.socket(fileno=CONTROL)
+    code = 1
+    try:
+        confine.die_with_parent()
+        ready = link.recv(64)
+        if ready != b"ok":
+            refused = refused or ready.decode() or "EIO"
+        builder = build.Builder()
+        report = _look_around(builder, kinds, refused)
+        control.send(marshal.dumps(report))
+        message = control.recv(MESSAGE)
+        if message:
+            _become(marshal.loads(message), builder, control, link)
+            code = 0
+    except build.StepFailed as failure:
+        _complain(control, failure.operation, failure.path, failure.error)
+    except OSError as error:
+        _complain(control, "confine", str(error.filename or ""), error)
+    finally:
+        os._exit(code)
+
+
+def _complain(control: _socket.socket, step: str, path: str, error: OSError) -> None:
+    try:
+        control.send(b"E" + marshal.dumps((step, path, error.errno or 0, str(error.filename or ""))))
+    except OSError:
+        return
+
+
+def _look_around(builder: build.Builder, kinds: tuple[str, ...], refused: str) -> dict[str, object]:
+    """What needs no plan, and what the owner wants to know before it makes one: which steps this kernel carries out."""
+    report: dict[str, object] = {"kinds": kinds, "refused": refused, "landlock": landlock.abi(), "overlay": "none",
+                                 "pid": os.getpid()}
+    try:
+        with open("/proc/self/oom_score_adj", "r+", encoding="ascii") as score:
+            score.write("300")
+    except OSError:
+        report["oom"] = "unchanged"
+    if "mount" not in kinds or refused:
+        return report
+    step = "mount propagation"
+    try:
+        # Slave until the plan comes: a spare that waits for long still sees what the host mounts.
+        build.mounts.propagation(build.mounts.MS_SLAVE)
+        step = "mount proc"
+        os.close(build.mounts.make("proc"))
+        step = "mount tmpfs"
+        builder.take_nodes(NODES)
+        build.prepare_void()
+        if "net" in kinds:
+            step = "loopback"
+            confine.loopback_up()
+        report["overlay"] = build.overlay_works()
+    except OSError as error:
+        report["refused"] = f"{step}: {syscalls.errno_name(error.errno or 0)}"
+    return report
+
+
+def _become(plan: dict[str, object], builder: build.Builder, control: _socket.socket, link: _socket.socket) -> None:
+    """Carries out the plan, gives up every power, then serves commands until the owner is gone."""
+    operations: list[build.Operation] = plan["operations"]  # type: ignore[assignment]
+    if operations:
+        build.mounts.propagation(build.mounts.MS_PRIVATE)
+        builder.run(operations)
+    os.umask(int(plan["umask"]))  # type: ignore[call-overload]
+    os.chdir(plan["cwd"])  # type: ignore[arg-type]
+    confine.limit(plan["limits"])  # type: ignore[arg-type]
+    confine.hide_memory()
+    confine.no_new_privileges()
+    confine.drop_capabilities()
+    if plan["landlock"]:
+        version, fs, net, scope, rules = plan["landlock"]  # type: ignore[misc]
+        landlock.restrict(version, fs, net, scope, rules)
+    server = spawner.Spawner(control, terminals=bool(plan["terminals"]))
+    listener = -1
+    if plan["filter"]:
+        listener = seccomp.install(plan["filter"], listen=bool(plan["mediate"]))  # type: ignore[arg-type]
+    if listener >= 0:
+        wire.send(link, b"L" + marshal.dumps(builder.open_mounts), [listener])
+        os.close(listener)
+    link.close()
+    wire.send(control, b"R", builder.git_upper)
+    for descriptor in builder.git_upper:
+        os.close(descriptor)
+    server.serve()

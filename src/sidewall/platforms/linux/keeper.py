@@ -1,0 +1,141 @@
+"""The keeper: a small process outside the cell that ends it, cleans up after it, and answers for unix sockets.
+
+Knows: the owner (by pidfd and by its socket), init's pid, what to remove at the end.  Must not know: policy.
+It outlives an owner that was killed, so that nothing of the cell does: no process, no placeholder, no cgroup.
+"""
+
+from __future__ import annotations
+
+import _signal
+import marshal
+import os
+import select
+
+import _socket
+
+from sidewall.platforms.linux import confine, lease, mediator, spawner, wire
+
+
+class Keeper:
+    """Runs until the owner or init is gone, or the owner says so; then nothing of the cell is left."""
+
+    def __init__(self, owner: int, init: int, administration: int, link: _socket.socket) -> None:
+        self._administration = _socket.socket(fileno=administration)
+        self._init = init
+        self._link: _socket.socket | None = link
+        self._mediator: mediator.Mediator | None = None
+        self._leases: list[tuple[int, int, str, list[tuple[str, int]]]] = []
+        self._cgroup = ""
+        self._temporary = ""
+        try:
+            self._owner = os.pidfd_open(owner)
+        except OSError:
+            self._owner = -1
+        confine.hide_memory()
+
+    def run(self) -> None:
+        """The loop, then the end.  Never returns."""
+        try:
+            if self._owner >= 0:
+                self._watch()
+        finally:
+            try:
+                self._end()
+            finally:
+                os._exit(0)
+
+    def _watch(self) -> None:
+        poll = select.poll()
+        init = os.pidfd_open(self._init)
+        administration = self._administration.fileno()
+        link = self._link.fileno() if self._link else -1
+        for descriptor in (self._owner, init, administration, link):
+            poll.register(descriptor, select.POLLIN)
+        while True:
+            for descriptor, events in poll.poll():
+                if descriptor in (self._owner, init):
+                    return
+                if descriptor == administration:
+                    if not self._told():
+                        return
+                elif descriptor == link:
+                    poll.unregister(link)
+                    listener = self._linked()
+                    if listener >= 0:
+                        poll.register(listener, select.POLLIN)
+                elif self._mediator is not None:
+                    if events & select.POLLIN:
+                        self._mediator.serve()
+                    else:
+                        # Nobody is left who could ask.
+                        poll.unregister(descriptor)
+
+    def _told(self) -> bool:
+        """A message of the owner: what to clean up.  False when it has closed its side."""
+        data, descriptors = wire.receive(self._administration)
+        if not data or data == b"end":
+            return False
+        task = marshal.loads(data)
+        self._cgroup = task["cgroup"]
+        self._temporary = task["temporary"]
+        for index, entry in enumerate(task["leases"]):
+            self._leases.append((descriptors[2 * index], descriptors[2 * index + 1], entry["journal"],
+                                 entry["placeholders"]))
+        # The rest are locks to be held until we end.
+        return True
+
+    def _linked(self) -> int:
+        """Init's last words: the notification descriptor and the mounts of the cell where sockets may be."""
+        assert self._link is not None
+        data, descriptors = wire.receive(self._link)
+        self._link.close()
+        self._link = None
+        if not data or not descriptors:
+            return -1
+        self._mediator = mediator.Mediator(descriptors[0], self._init, frozenset(marshal.loads(data[1:])),
+                                           self._administration)
+        return descriptors[0]
+
+    def _end(self) -> None:
+        try:
+            os.kill(self._init, _signal.SIGKILL)
+        except OSError:
+            pass
+        self._reap_all()
+        self._await_owner()
+        for held in self._leases:
+            lease.end_lease(*held)
+        if self._temporary:
+            lease.end_temporary(self._temporary)
+        if self._cgroup:
+            try:
+                os.rmdir(self._cgroup)
+            except OSError:
+                pass
+
+    def _await_owner(self) -> None:
+        """Tells the owner that all is dead, and lets it look at what was left before that is removed."""
+        try:
+            self._administration.send(b"dead", _socket.MSG_DONTWAIT)
+            poll = select.poll()
+            poll.register(self._owner, select.POLLIN)
+            poll.register(self._administration.fileno(), select.POLLIN)
+            while True:
+                for descriptor, _events in poll.poll():
+                    if descriptor == self._owner or not self._administration.recv(wire.ROOM):
+                        return
+        except OSError:
+            return
+
+    def _reap_all(self) -> None:
+        """Waits for init, and without a pid namespace for the orphans that it leaves to us."""
+        while True:
+            try:
+                os.waitpid(-1, 0)
+            except ChildProcessError:
+                return
+            for pid in spawner.children_of(os.getpid()):
+                try:
+                    os.kill(pid, _signal.SIGKILL)
+                except OSError:
+                    continue

@@ -1,0 +1,57 @@
+"""Landlock: the running kernel's ABI, rulesets, and the rights of each ABI.
+
+Knows: Documentation/userspace-api/landlock.rst.  Must not know: policy.  A domain once entered is for ever.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from sidewall.platforms.linux import syscalls
+from sidewall.platforms.linux.syscalls import call
+
+CREATE_RULESET_VERSION = 1
+RULE_PATH_BENEATH = 1
+
+
+class _RulesetAttr(ctypes.Structure):
+    _fields_ = [("fs", ctypes.c_uint64), ("net", ctypes.c_uint64), ("scope", ctypes.c_uint64)]
+
+
+class _PathBeneath(ctypes.Structure):
+    _pack_ = 1
+    _layout_ = "ms"
+    _fields_ = [("access", ctypes.c_uint64), ("parent", ctypes.c_int32)]
+
+
+def abi() -> int:
+    """The ABI version of the running kernel; 0 when Landlock is absent or switched off at boot."""
+    try:
+        return call("landlock_create_ruleset", None, 0, CREATE_RULESET_VERSION)
+    except OSError:
+        return 0
+
+
+def restrict(version: int, fs: int, net: int, scope: int, rules: list[tuple[bytes, int]]) -> None:
+    """Enters a new domain: handled rights ``fs``, ``net``, ``scope``; each rule grants rights below a path.
+
+    A rule's path that is gone is left out (less is granted).  Needs no_new_privs.  Raises OSError.
+    """
+    attr = _RulesetAttr(fs, net, scope)
+    size = 8 if version < 4 else 16 if version < 6 else 24
+    ruleset = call("landlock_create_ruleset", ctypes.byref(attr), size, 0)
+    try:
+        for path, access in rules:
+            try:
+                descriptor = syscalls.openat2(syscalls.AT_FDCWD, path, os.O_PATH, resolve=syscalls.RESOLVE_NO_SYMLINKS)
+            except FileNotFoundError:
+                continue
+            try:
+                rule = _PathBeneath(access & fs, descriptor)
+                call("landlock_add_rule", ruleset, RULE_PATH_BENEATH, ctypes.byref(rule), 0)
+            finally:
+                os.close(descriptor)
+        call("landlock_restrict_self", ruleset, 0)
+    finally:
+        os.close(ruleset)

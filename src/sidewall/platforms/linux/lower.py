@@ -1,0 +1,84 @@
+"""Turns a plan's steps into what the program inside the cell takes: plain tuples, numbers and bytes.
+
+Knows: both vocabularies.  Must not know: how an operation is done (``build``), or why a step is there (``plan``).
+"""
+
+from __future__ import annotations
+
+import os
+
+from sidewall.bpf import filters
+from sidewall.plan import steps
+from sidewall.plan.steps import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_RESOURCES = {"fsize": 1, "data": 2, "core": 4, "nproc": 6, "nofile": 7}
+
+
+def lower(plan: Plan, temporary: str) -> dict[str, Any]:
+    """The message for init.  ``temporary`` is the private directory of a cell without mounts, or ''."""
+    writable = [step for step in plan.steps if isinstance(step, steps.Writable)]
+    shown = [step.path for step in plan.steps if isinstance(step, steps.Show)]
+    message: dict[str, Any] = {"operations": [], "landlock": None, "filter": b"", "mediate": False, "limits": [],
+                               "cwd": os.fsencode(plan.policy.workspace), "umask": _umask(),
+                               "terminals": plan.tier == steps.NAMESPACE}
+    late: list[tuple[Any, ...]] = []
+    tasks = 0
+    operations: list[tuple[Any, ...]] = message["operations"]
+    for step in plan.steps:
+        if isinstance(step, steps.ReadOnlyRoot):
+            operations.append(("root", [(item.path, item.device, item.inode) for item in writable], shown))
+        elif isinstance(step, steps.PrivateTmpfs):
+            operations.append(("tmpfs", step.path, step.mode, step.size_bytes))
+            if step.sealed:
+                late.append(("seal", step.path))
+        elif isinstance(step, steps.Hide):
+            operations.append(("hide", step.parent, list(step.names)))
+            late.append(("seal", step.parent))
+        elif isinstance(step, steps.Writable) and plan.tier == steps.NAMESPACE:
+            operations.append(("writable", step.path))
+        elif isinstance(step, steps.GitOverlay):
+            operations.append(("git", step.path))
+        elif isinstance(step, steps.Protect):
+            operations.append(("protect", step.path))
+        elif isinstance(step, steps.Mask):
+            operations.append(("void", step.path, "none"))
+        elif isinstance(step, steps.Proc):
+            operations.append(("proc", list(step.masked)))
+        elif isinstance(step, steps.Devices):
+            operations += late
+            operations.append(("dev", step.shm_bytes))
+        elif isinstance(step, steps.ResourceLimits):
+            message["limits"] = [(_RESOURCES[name], value) for name, value in step.rlimits]
+            tasks = step.tasks
+        elif isinstance(step, steps.Landlock):
+            rules = [(os.fsencode(path), access) for path, access in step.rules]
+            if temporary:
+                rules.append((os.fsencode(temporary), step.fs))
+            message["landlock"] = (step.abi, step.fs, step.net, step.scope, rules)
+        elif isinstance(step, steps.Seccomp):
+            message["filter"] = filters.build(step.arch, inet=step.inet, unix=step.unix,
+                                              mediate_unix=step.mediate_unix)
+            message["mediate"] = step.mediate_unix
+    if shown:
+        first_writable = next((index for index, operation in enumerate(operations) if operation[0] == "writable"),
+                              len(operations))
+        operations[first_writable:first_writable] = [("show", path) for path in shown]
+    if tasks:
+        place = next(index for index, operation in enumerate(operations) if operation[0] == "proc")
+        operations.insert(place + 1, ("pid_limit", tasks))
+    if any(operation[0] == "proc" for operation in operations):
+        operations.append(("seal", "/proc"))
+    return message
+
+
+def _umask() -> int:
+    """The owner's umask, read without changing it (proc(5), status)."""
+    with open("/proc/self/status", "rb") as status:
+        for line in status:
+            if line.startswith(b"Umask:"):
+                return int(line[6:], 8)
+    return 0o022

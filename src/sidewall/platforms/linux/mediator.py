@@ -1,0 +1,173 @@
+"""Answers for connect(2): a socket of the cell reaches the cell's own unix sockets and no other process's.
+
+A read-only mount does not stop connect(2) to a socket file, and a filter cannot read the address.  So the filter
+hands every connect to the keeper, which borrows the socket (pidfd_getfd(2)), copies the address once, decides on
+what it has in hand, and makes the connection itself: nothing is decided on memory or on a descriptor number that
+another thread of the program could change meanwhile (seccomp_unotify(2), "Caveats").
+
+Knows: socket addresses, the mounts of the cell that hold its own sockets.  Must not know: policy.
+"""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+import os
+import stat
+
+import _socket
+
+from sidewall.platforms.linux import seccomp, syscalls
+from sidewall.platforms.linux.build import mount_id
+
+EAGAIN, EACCES, EFAULT, EINVAL, ENETUNREACH, ECONNREFUSED, EBADF = 11, 13, 14, 22, 101, 111, 9
+_LONGEST_ADDRESS = 128
+_MOST_THREADS = 64
+
+
+class Mediator:
+    """``mounts`` are (mount id, whether only the cell can put a socket there); attempts go to ``administration``."""
+
+    def __init__(self, listener: int, init: int, mounts: frozenset[tuple[int, bool]],
+                 administration: _socket.socket) -> None:
+        self._listener = listener
+        self._mounts = dict(mounts)
+        self._administration = administration
+        self._busy = 0
+        self._processes = os.readlink(f"/proc/{init}/ns/pid")
+        self._shared_network = os.readlink(f"/proc/{init}/ns/net") == os.readlink("/proc/self/ns/net")
+
+    def serve(self) -> None:
+        """Takes one notification and answers it in a thread of its own: a connection may have to wait."""
+        notice = seccomp.receive(self._listener)
+        if notice is None:
+            return
+        identity, thread, arguments = notice
+        if self._busy >= _MOST_THREADS:
+            seccomp.respond(self._listener, identity, EAGAIN)
+            return
+        self._busy += 1
+        _thread.start_new_thread(self._answer, (identity, thread, arguments))
+
+    def _answer(self, identity: int, thread: int, arguments: tuple[int, ...]) -> None:
+        errno = EACCES
+        try:
+            errno = self._connect(identity, thread, arguments[0] & 0xFFFFFFFF, arguments[1],
+                                  arguments[2] & 0xFFFFFFFF)
+        except OSError as error:
+            errno = error.errno or EACCES
+        finally:
+            self._busy -= 1
+            seccomp.respond(self._listener, identity, errno)
+
+    def _connect(self, identity: int, thread: int, number: int, pointer: int, length: int) -> int:
+        """The errno of the connection, 0 for success."""
+        if number > 0x7FFFFFFF:
+            return EBADF
+        if length > _LONGEST_ADDRESS:
+            return EINVAL
+        address = _read(thread, pointer, length)
+        borrowed = seccomp.borrow_descriptor(thread, number)
+        try:
+            if not seccomp.valid(self._listener, identity):
+                return EACCES
+            if not stat.S_ISSOCK(os.fstat(borrowed).st_mode):
+                return 88  # ENOTSOCK
+            socket = _socket.socket(fileno=borrowed)
+            borrowed = -1
+            try:
+                if socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_DOMAIN) == _socket.AF_UNIX:
+                    return self._connect_unix(socket, thread, address)
+                errno = _raw_connect(socket.fileno(), address)
+                if errno == ENETUNREACH:
+                    self._attempt("connect", _readable(address))
+                return errno
+            finally:
+                socket.close()
+        finally:
+            if borrowed >= 0:
+                os.close(borrowed)
+
+    def _connect_unix(self, socket: _socket.socket, thread: int, address: bytes) -> int:
+        if len(address) < 3 or address[:2] != b"\x01\x00":
+            return _raw_connect(socket.fileno(), address)
+        if address[2] == 0:
+            if self._shared_network:
+                self._attempt("unix", "@" + os.fsdecode(address[3:]))
+                return ECONNREFUSED
+            return _raw_connect(socket.fileno(), address)
+        path = address[2:].partition(b"\0")[0]
+        target = _resolve(thread, path)
+        try:
+            if not stat.S_ISSOCK(os.fstat(target).st_mode):
+                return ECONNREFUSED
+            private = self._mounts.get(mount_id(target))
+            if private is None:
+                self._attempt("unix", os.fsdecode(path))
+                return EACCES
+            errno = _raw_connect(socket.fileno(), b"\x01\x00" + f"/proc/self/fd/{target}".encode() + b"\0")
+        finally:
+            os.close(target)
+        if errno == 0 and not private and not self._is_ours(socket):
+            # A process outside listens below a writable root.  It saw a connection, and sees no byte.
+            socket.shutdown(_socket.SHUT_RDWR)
+            self._attempt("unix", os.fsdecode(path))
+            return EACCES
+        return errno
+
+    def _is_ours(self, socket: _socket.socket) -> bool:
+        peer = int.from_bytes(socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)[:4], "little")
+        try:
+            return peer > 0 and os.readlink(f"/proc/{peer}/ns/pid") == self._processes
+        except OSError:
+            return False
+
+    def _attempt(self, kind: str, target: str) -> None:
+        text = f"{kind}\0{target}".encode("utf-8", "surrogateescape")
+        try:
+            self._administration.send(text[:4096], _socket.MSG_DONTWAIT)
+        except OSError:
+            # Nobody reads them: the first ones were enough.
+            return
+
+
+def _read(thread: int, pointer: int, length: int) -> bytes:
+    """Memory of a waiting thread, copied once.  Raises OSError."""
+    memory = os.open(f"/proc/{thread}/mem", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.pread(memory, length, pointer)
+    except (OverflowError, OSError):
+        raise OSError(EFAULT, "the address is not readable") from None
+    finally:
+        os.close(memory)
+    if len(data) != length:
+        raise OSError(EFAULT, "the address is not readable")
+    return data
+
+
+def _resolve(thread: int, path: bytes) -> int:
+    """The thing that ``path`` names for that thread, opened inside the cell's root whatever links are on the way."""
+    if not path.startswith(b"/"):
+        path = os.readlink(b"/proc/%d/cwd" % thread) + b"/" + path
+    root = os.open(f"/proc/{thread}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return syscalls.openat2(root, path, os.O_PATH,
+                                resolve=syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS)
+    finally:
+        os.close(root)
+
+
+def _raw_connect(descriptor: int, address: bytes) -> int:
+    if syscalls.libc.connect(descriptor, address, len(address)) == 0:
+        return 0
+    return ctypes.get_errno()
+
+
+def _readable(address: bytes) -> str:
+    family = int.from_bytes(address[:2], "little")
+    port = int.from_bytes(address[2:4], "big")
+    if family == _socket.AF_INET and len(address) >= 8:
+        return f"{_socket.inet_ntop(family, address[4:8])}:{port}"
+    if family == _socket.AF_INET6 and len(address) >= 24:
+        return f"[{_socket.inet_ntop(family, address[8:24])}]:{port}"
+    return f"address family {family}"

@@ -1,0 +1,99 @@
+"""Mounts of a cell, built on descriptors: open_tree(2), move_mount(2), mount_setattr(2), fsopen(2).
+
+Knows: how to clone, make, alter and attach a mount.  Must not know: policy, or why a path is chosen.
+A path is opened once, without following any symbolic link, and the descriptor is what gets mounted on: nobody can
+swap a name between a check and its use (kernel: Documentation/filesystems/path-lookup.rst, openat2(2)).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from sidewall.platforms.linux import syscalls
+from sidewall.platforms.linux.syscalls import AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE, RESOLVE_NO_SYMLINKS, call
+
+OPEN_TREE_CLONE = 1
+OPEN_TREE_CLOEXEC = os.O_CLOEXEC
+MOVE_MOUNT_F_EMPTY_PATH = 0x04
+MOVE_MOUNT_T_EMPTY_PATH = 0x40
+FSOPEN_CLOEXEC = 1
+FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_CMD_CREATE = 0, 1, 6
+FSMOUNT_CLOEXEC = 1
+
+MOUNT_ATTR_RDONLY = 0x01
+MOUNT_ATTR_NOSUID = 0x02
+MOUNT_ATTR_NODEV = 0x04
+MOUNT_ATTR_NOEXEC = 0x08
+
+MS_REC, MS_PRIVATE, MS_SLAVE = 0x4000, 1 << 18, 1 << 19
+
+
+class _MountAttr(ctypes.Structure):
+    """struct mount_attr, mount_setattr(2)."""
+
+    _fields_ = [("set", ctypes.c_uint64), ("clear", ctypes.c_uint64), ("propagation", ctypes.c_uint64),
+                ("userns_fd", ctypes.c_uint64)]
+
+
+def propagation(flag: int) -> None:
+    """Makes every mount of this namespace private or slave: nothing made here reaches the host."""
+    syscalls.check(syscalls.libc.mount(None, b"/", None, ctypes.c_ulong(MS_REC | flag), None), "mount")
+
+
+def open_path(path: str | bytes, *, directory: int = AT_FDCWD, flags: int = 0) -> int:
+    """An O_PATH descriptor of ``path``; a symbolic link anywhere in it is refused with ELOOP."""
+    return syscalls.openat2(directory, path, os.O_PATH | flags, resolve=RESOLVE_NO_SYMLINKS)
+
+
+def clone(descriptor: int, name: str | bytes = b"", *, recursive: bool = True) -> int:
+    """A detached copy of the mount tree at ``descriptor`` (or its entry ``name``): a descriptor of the copy."""
+    flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | syscalls.AT_SYMLINK_NOFOLLOW
+    flags |= AT_EMPTY_PATH if not name else 0
+    flags |= AT_RECURSIVE if recursive else 0
+    return call("open_tree", descriptor, os.fsencode(name), flags)
+
+
+def set_attributes(descriptor: int, add: int, *, clear: int = 0, recursive: bool = True) -> None:
+    """Adds and clears mount attributes of the mount at ``descriptor`` and of all below it."""
+    attr = _MountAttr(add, clear, 0, 0)
+    flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
+    call("mount_setattr", descriptor, b"", flags, ctypes.byref(attr), ctypes.sizeof(attr))
+
+
+def set_root_attributes(add: int) -> None:
+    """The same for the whole namespace, from the root down, in one call."""
+    attr = _MountAttr(add, 0, 0, 0)
+    call("mount_setattr", AT_FDCWD, b"/", AT_RECURSIVE, ctypes.byref(attr), ctypes.sizeof(attr))
+
+
+def attach(mount: int, target: int, name: str | bytes = b"") -> None:
+    """Puts a detached mount on the directory or file ``target`` (or on its entry ``name``)."""
+    flags = MOVE_MOUNT_F_EMPTY_PATH | (MOVE_MOUNT_T_EMPTY_PATH if not name else 0)
+    call("move_mount", mount, b"", target, os.fsencode(name), flags)
+
+
+def make(kind: str, *options: tuple[str, str | None], attributes: int = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV) -> int:
+    """A new, detached file system of type ``kind``; options are (name, value) or (flag, None).  A descriptor.
+
+    The descriptor is good for making entries below it before it is attached.
+    """
+    context = call("fsopen", kind.encode(), FSOPEN_CLOEXEC)
+    try:
+        for name, value in options:
+            if value is None:
+                call("fsconfig", context, FSCONFIG_SET_FLAG, name.encode(), None, 0)
+            else:
+                call("fsconfig", context, FSCONFIG_SET_STRING, name.encode(), os.fsencode(value), 0)
+        call("fsconfig", context, FSCONFIG_CMD_CREATE, None, None, 0)
+        return call("fsmount", context, FSMOUNT_CLOEXEC, attributes)
+    finally:
+        os.close(context)
+
+
+def tmpfs(mode: int, size_bytes: int = 0, *, attributes: int = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV) -> int:
+    """A new, detached tmpfs."""
+    options: list[tuple[str, str | None]] = [("mode", f"{mode:o}")]
+    if size_bytes:
+        options.append(("size", str(size_bytes)))
+    return make("tmpfs", *options, attributes=attributes)

@@ -1,0 +1,248 @@
+"""Init's work once the cell stands: start commands, reap everything, report ends, deliver signals.
+
+Knows: posix_spawn, descriptors over a socket, /proc of its own cell.  Must not know: why a command runs.
+Everything here runs confined like the commands themselves: this process has the same filters and no capability.
+"""
+
+from __future__ import annotations
+
+import _signal
+import ctypes
+import marshal
+import os
+import select
+import struct
+
+import _socket
+
+from sidewall.platforms.linux import syscalls, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_DEFAULTED = [_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT]
+_TIOCSPTLCK, _TIOCGPTN, _TIOCSWINSZ = 0x40045431, 0x80045430, 0x5414
+
+
+class Spawner:
+    """Serves requests from the control socket until it closes; then returns, and the cell ends with the process."""
+
+    def __init__(self, control: _socket.socket, *, terminals: bool) -> None:
+        self._control = control
+        self._terminals = terminals
+        self._running: dict[int, tuple[int, int]] = {}
+        self._by_token: dict[int, int] = {}
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, [_signal.SIGCHLD])
+        mask = ctypes.c_uint64(1 << (_signal.SIGCHLD - 1))
+        self._children = syscalls.call("signalfd4", -1, ctypes.byref(mask), 8, os.O_CLOEXEC | os.O_NONBLOCK)
+        # wait4's first result imports this module; afterwards nothing may need the disk.
+        __import__("resource")
+
+    def serve(self) -> None:
+        """The loop.  Returns when the owner's side of the control socket is gone."""
+        poll = select.poll()
+        control = self._control.fileno()
+        poll.register(control, select.POLLIN)
+        poll.register(self._children, select.POLLIN)
+        while True:
+            for descriptor, _events in poll.poll():
+                if descriptor == self._children:
+                    os.read(self._children, 1024)
+                    self._reap()
+                elif not self._request():
+                    self._end_everything()
+                    return
+
+    def _request(self) -> bool:
+        data, descriptors = wire.receive(self._control)
+        if not data:
+            return False
+        if data == b"M":
+            # Larger than a socket message may be: the request is in a memory file.
+            memory = descriptors.pop(0)
+            size = os.fstat(memory).st_size
+            data = os.pread(memory, size, 0)
+            os.close(memory)
+        name, *arguments = marshal.loads(data)
+        if name == "start":
+            self._start(descriptors, *arguments)
+        elif name == "signal":
+            self._signal(*arguments)
+        return True
+
+    def _start(self, descriptors: list[int], token: int, argv: list[bytes], env: dict[bytes, bytes], cwd: bytes,
+               size: tuple[int, int] | None) -> None:
+        status = descriptors[0]
+        master = -1
+        try:
+            which = wire.OF_DIRECTORY
+            os.chdir(cwd)
+            which = wire.OF_PROGRAM
+            if size is None:
+                actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_DUP2, descriptor, number)
+                                                  for number, descriptor in enumerate(descriptors[1:4])]
+            else:
+                master, terminal = _open_terminal(size)
+                actions = [(os.POSIX_SPAWN_OPEN, 0, terminal, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1),
+                           (os.POSIX_SPAWN_DUP2, 0, 2)]
+            pid = os.posix_spawn(_find(argv[0], env), argv, env, file_actions=actions, setsid=True, setsigmask=[],
+                                 setsigdef=_DEFAULTED)
+        except OSError as error:
+            _tell(status, wire.REPLY.pack(wire.FAILED, error.errno or 5, which, 0, 0, 0))
+            os.close(status)
+        else:
+            self._running[pid] = (token, status)
+            self._by_token[token] = pid
+            reply = wire.REPLY.pack(wire.STARTED, pid, 0, 0, 0, 0)
+            if master >= 0:
+                answer = _socket.socket(fileno=status)
+                try:
+                    wire.send(answer, reply, [master])
+                except OSError:
+                    pass
+                finally:
+                    answer.detach()
+            else:
+                _tell(status, reply)
+        finally:
+            if master >= 0:
+                os.close(master)
+            for descriptor in descriptors[1:]:
+                os.close(descriptor)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            entry = self._running.pop(pid, None)
+            if entry is None:
+                continue
+            token, descriptor = entry
+            self._by_token.pop(token, None)
+            _tell(descriptor, wire.REPLY.pack(wire.ENDED, pid, status, int(usage.ru_utime * 1e6), int(usage.ru_stime * 1e6),
+                                         usage.ru_maxrss))
+            os.close(descriptor)
+
+    def _signal(self, token: int, number: int, tree: bool) -> None:
+        pid = self._by_token.get(token)
+        if pid is None:
+            return
+        # The child is ours and not reaped yet, so its number cannot have been given to another process.
+        targets = _tree(pid) if tree else [pid]
+        for target in targets:
+            try:
+                os.kill(target, number)
+                if number != _signal.SIGKILL and tree:
+                    os.kill(target, _signal.SIGCONT)
+            except OSError:
+                continue
+
+    def _end_everything(self) -> None:
+        """Kills all descendants.  In a pid namespace the kernel does it when this process ends; elsewhere orphans
+        become our children (PR_SET_CHILD_SUBREAPER), so killing children until there is none reaches all."""
+        while True:
+            for pid in children_of(os.getpid()):
+                try:
+                    os.kill(pid, _signal.SIGKILL)
+                except OSError:
+                    continue
+            try:
+                os.waitpid(-1, 0)
+            except ChildProcessError:
+                return
+
+
+def _tell(descriptor: int, reply: bytes) -> None:
+    try:
+        os.write(descriptor, reply)
+    except OSError:
+        # The owner does not listen any more; the command goes on.
+        return
+
+
+def _find(program: bytes, env: dict[bytes, bytes]) -> bytes:
+    """execvp(3)'s search with the command's own PATH.  Raises FileNotFoundError or PermissionError."""
+    if not program:
+        raise FileNotFoundError(2, "empty program name")
+    if b"/" in program:
+        return program
+    refused = False
+    for directory in env.get(b"PATH", b"/usr/local/bin:/usr/bin:/bin").split(b":"):
+        path = (directory or b".") + b"/" + program
+        try:
+            if os.stat(path).st_mode & 0o170000 != 0o100000:
+                continue
+        except OSError:
+            continue
+        if os.access(path, os.X_OK):
+            return path
+        refused = True
+    if refused:
+        raise PermissionError(13, "found, not executable")
+    raise FileNotFoundError(2, "not found in PATH")
+
+
+def _open_terminal(size: tuple[int, int]) -> tuple[int, str]:
+    """A new pseudo terminal of the cell: its master side and the path of its other side (pty(7))."""
+    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        zero = ctypes.c_int(0)
+        syscalls.check(syscalls.libc.ioctl(master, ctypes.c_ulong(_TIOCSPTLCK), ctypes.byref(zero)), "ioctl TIOCSPTLCK")
+        number = ctypes.c_int(0)
+        syscalls.check(syscalls.libc.ioctl(master, ctypes.c_ulong(_TIOCGPTN), ctypes.byref(number)), "ioctl TIOCGPTN")
+        room = struct.pack("HHHH", size[0], size[1], 0, 0)
+        syscalls.check(syscalls.libc.ioctl(master, ctypes.c_ulong(_TIOCSWINSZ), room), "ioctl TIOCSWINSZ")
+    except OSError:
+        os.close(master)
+        raise
+    return master, f"/dev/pts/{number.value}"
+
+
+def _processes() -> list[tuple[int, int, int]]:
+    """(pid, parent, session) of every process that /proc shows (proc(5), stat)."""
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as stat:
+                fields = stat.read().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        found.append((int(name), int(fields[1]), int(fields[3])))
+    return found
+
+
+def children_of(parent: int) -> list[int]:
+    """Direct children of a process, as /proc shows them."""
+    return [pid for pid, its_parent, _session in _processes() if its_parent == parent]
+
+
+def _tree(root: int) -> list[int]:
+    """``root``, its descendants, and its session's members, stopped first so that none escapes by forking."""
+    known: list[int] = []
+    for _round in range(64):
+        members = {root}
+        processes = _processes()
+        grown = True
+        while grown:
+            grown = False
+            for pid, parent, session in processes:
+                if pid not in members and (parent in members or session == root):
+                    members.add(pid)
+                    grown = True
+        fresh = [pid for pid in members if pid not in known]
+        if not fresh:
+            break
+        for pid in fresh:
+            known.append(pid)
+            try:
+                os.kill(pid, _signal.SIGSTOP)
+            except OSError:
+                continue
+    return known
