@@ -1,0 +1,1 @@
+"""Room: seccomp filters as classic BPF: assembled, simulated, and what they say of each system call.  Pure."""
