@@ -1,4 +1,7 @@
-"""The running kernel as a witness for the tests of seccomp filters."""
+"""What the tests of seccomp filters share: the simulator's word on one call, and the running kernel as a witness.
+
+Knows: the filters and ``kernel_probe``.  Must not know: what the answers should be.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,25 @@ from pathlib import Path
 
 import pytest
 
+from sidewall.bpf import filters, syscalls
+from sidewall.bpf.simulate import check, run, seccomp_data
+
 PROBE = Path(__file__).with_name("kernel_probe.py")
+
+
+@pytest.fixture(scope="session")
+def verdict_on():
+    """The verdict on one call by name, of the filter with these parameters (the narrowest, unless told)."""
+    programs = {}
+
+    def ask(name, *args, arch="x86_64", inet=False, unix="none", mediate_unix=False):
+        key = (arch, inet, unix, mediate_unix)
+        if key not in programs:
+            programs[key] = check(filters.build(arch, inet=inet, unix=unix, mediate_unix=mediate_unix))
+        data = seccomp_data(syscalls.AUDIT_ARCH[arch], syscalls.numbers(arch)[name], args, 0x7F0000)
+        return run(programs[key], data)
+
+    return ask
 
 
 @pytest.fixture(scope="session")
