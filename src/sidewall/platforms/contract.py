@@ -75,11 +75,12 @@ class Cell(Protocol):
 
     def spawn(self, argv: Sequence[str | bytes], *, cwd: str | bytes | None, env: Mapping[bytes, bytes],
               stdin: int, stdout: int, stderr: int, terminal: tuple[int, int] | None = None,
-              ) -> Child:
+              confirm: bool = True) -> Child:
         """Starts ``argv`` (literal; argv[0] is looked up in the PATH of ``env``) with these three descriptors.
 
         ``terminal`` = (rows, columns): a new pseudo terminal is the command's stdio and controlling terminal, and
-        the three descriptors are ignored.  ``cwd`` None means the workspace.
+        the three descriptors are ignored.  ``cwd`` None means the workspace.  With ``confirm`` False the call does
+        not wait for the start: the child's ``pid`` is 0 and ``wait`` raises what would have been raised here.
         Raises FileNotFoundError, PermissionError, NotADirectoryError, OSError as ``subprocess.Popen`` does (its
         ``filename`` set), CellGone when the cell has ended.
         """

@@ -33,14 +33,16 @@ _GONE = "the sandbox has ended"
 class LinuxChild:
     """One command; see ``contract.Child``."""
 
-    def __init__(self, cell: LinuxCell, token: int, pid: int, status: int, master: int) -> None:
+    def __init__(self, cell: LinuxCell, token: int, pid: int, status: int, master: int,
+                 names: tuple[bytes, bytes]) -> None:
         self._cell = cell
         self._token = token
+        self._names = names
+        self._reading = _thread.allocate_lock()
         self.pid = pid
         self.status_fd = status
         self.master_fd = master
         self._exit: Exit | None = None
-        self._pending = b""
 
     def wait(self, timeout: float | None = None) -> Exit | None:
         """See ``contract.Child.wait``."""
@@ -51,12 +53,15 @@ class LinuxChild:
             poll.register(self.status_fd, select.POLLIN)
             if not poll.poll(max(0, timeout) * 1000):
                 return None
-        data = self._pending or os.read(self.status_fd, wire.REPLY.size)
-        if self._exit is not None:
-            return self._exit
+        with self._reading:
+            if self._exit is not None:
+                return self._exit
+            data = os.read(self.status_fd, wire.REPLY.size)
         if len(data) != wire.REPLY.size:
             raise CellGone(_GONE + " while a command was running", hint="open a new one")
-        _kind, _pid, status, user, system, resident = wire.REPLY.unpack(data)
+        kind, value, status, user, system, resident = wire.REPLY.unpack(data)
+        if kind == wire.FAILED:
+            raise _not_started(value, self._names[status])
         self._exit = Exit(returncode=os.waitstatus_to_exitcode(status), user_seconds=user / 1e6,
                           system_seconds=system / 1e6, max_rss_bytes=resident << 10)
         return self._exit
@@ -97,7 +102,8 @@ class LinuxCell:
         self._closing = _thread.allocate_lock()
 
     def spawn(self, argv: Sequence[str | bytes], *, cwd: str | bytes | None, env: Mapping[bytes, bytes],
-              stdin: int, stdout: int, stderr: int, terminal: tuple[int, int] | None = None) -> LinuxChild:
+              stdin: int, stdout: int, stderr: int, terminal: tuple[int, int] | None = None,
+              confirm: bool = True) -> LinuxChild:
         """See ``contract.Cell.spawn``."""
         arguments = [os.fsencode(argument) for argument in argv]
         directory = self._workspace if cwd is None else os.path.join(self._workspace, os.fsencode(cwd))
@@ -118,7 +124,7 @@ class LinuxCell:
             master = -1
         inside = terminal if self._terminals else None
         try:
-            self.tell(("start", token, arguments, dict(env), directory, inside), descriptors)
+            self.tell(("start", token, arguments, dict(env), directory, inside, confirm), descriptors)
         except BaseException:
             os.close(status)
             if master >= 0:
@@ -128,6 +134,9 @@ class LinuxCell:
             os.close(remote)
             if terminal is not None and not self._terminals:
                 os.close(slave)
+        names = (arguments[0], directory)
+        if not confirm and inside is None:
+            return LinuxChild(self, token, 0, status, master, names)
         if inside is not None:
             answer, master = _receive_master(status)
         else:
@@ -140,9 +149,8 @@ class LinuxCell:
             os.close(status)
             if master >= 0:
                 os.close(master)
-            name = directory if which == wire.OF_DIRECTORY else arguments[0]
-            raise OSError(value, os.strerror(value), os.fsdecode(name))
-        return LinuxChild(self, token, value, status, master)
+            raise _not_started(value, names[which])
+        return LinuxChild(self, token, value, status, master, names)
 
     def tell(self, request: tuple[object, ...], descriptors: tuple[int, ...]) -> None:
         """One request to init.  Raises CellGone."""
@@ -239,6 +247,11 @@ class LinuxCell:
                 self.close()
             except Exception:  # noqa: BLE001 - nothing can be reported from a finalizer
                 return
+
+
+def _not_started(errno: int, name: bytes) -> OSError:
+    """FileNotFoundError, PermissionError and the like, as subprocess.Popen raises them."""
+    return OSError(errno, os.strerror(errno), os.fsdecode(name))
 
 
 def _receive_master(status: int) -> tuple[bytes, int]:

@@ -12,6 +12,7 @@ shape, because a compromised init must not be able to choose how its owner parse
 from __future__ import annotations
 
 import _signal
+import gc
 import marshal
 import os
 import sys
@@ -165,6 +166,7 @@ def _become(plan: dict[str, object], builder: build.Builder, control: _socket.so
     if plan["landlock"]:
         version, fs, net, scope, rules = plan["landlock"]  # type: ignore[misc]
         landlock.restrict(version, fs, net, scope, rules)
+    gc.disable()
     server = spawner.Spawner(control, terminals=bool(plan["terminals"]))
     listener = -1
     if plan["filter"]:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 
 from sidewall.platforms.linux import syscalls
 from sidewall.platforms.linux.syscalls import call
 
 CREATE_RULESET_VERSION = 1
 RULE_PATH_BENEATH = 1
+
+# EXECUTE, WRITE_FILE, READ_FILE, TRUNCATE and IOCTL_DEV.
+_ON_FILES = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15
 
 
 class _RulesetAttr(ctypes.Structure):
@@ -48,7 +52,11 @@ def restrict(version: int, fs: int, net: int, scope: int, rules: list[tuple[byte
             except FileNotFoundError:
                 continue
             try:
-                rule = _PathBeneath(access & fs, descriptor)
+                granted = access & fs
+                if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                    # The kernel refuses a directory's rights on anything else (EINVAL).
+                    granted &= _ON_FILES
+                rule = _PathBeneath(granted, descriptor)
                 call("landlock_add_rule", ruleset, RULE_PATH_BENEATH, ctypes.byref(rule), 0)
             finally:
                 os.close(descriptor)

@@ -48,7 +48,6 @@ class Spawner:
         while True:
             for descriptor, _events in poll.poll():
                 if descriptor == self._children:
-                    os.read(self._children, 1024)
                     self._reap()
                 elif not self._request():
                     self._end_everything()
@@ -72,7 +71,7 @@ class Spawner:
         return True
 
     def _start(self, descriptors: list[int], token: int, argv: list[bytes], env: dict[bytes, bytes], cwd: bytes,
-               size: tuple[int, int] | None) -> None:
+               size: tuple[int, int] | None, confirm: bool) -> None:
         status = descriptors[0]
         master = -1
         try:
@@ -103,7 +102,7 @@ class Spawner:
                     pass
                 finally:
                     answer.detach()
-            else:
+            elif confirm:
                 _tell(status, reply)
         finally:
             if master >= 0:
@@ -112,13 +111,19 @@ class Spawner:
                 os.close(descriptor)
 
     def _reap(self) -> None:
+        """Everything that has ended; the first end is told before the signal is read, since its owner waits."""
+        unread = True
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                pid = 0
             if pid == 0:
-                return
+                if not unread:
+                    return
+                os.read(self._children, 1024)
+                unread = False
+                continue
             entry = self._running.pop(pid, None)
             if entry is None:
                 continue
@@ -174,14 +179,12 @@ def _find(program: bytes, env: dict[bytes, bytes]) -> bytes:
     refused = False
     for directory in env.get(b"PATH", b"/usr/local/bin:/usr/bin:/bin").split(b":"):
         path = (directory or b".") + b"/" + program
-        try:
-            if os.stat(path).st_mode & 0o170000 != 0o100000:
-                continue
-        except OSError:
-            continue
+        # access(2) first: it tells without raising, and most directories do not have the program.
         if os.access(path, os.X_OK):
-            return path
-        refused = True
+            if os.stat(path).st_mode & 0o170000 == 0o100000:
+                return path
+        elif os.access(path, os.F_OK):
+            refused = True
     if refused:
         raise PermissionError(13, "found, not executable")
     raise FileNotFoundError(2, "not found in PATH")
