@@ -13,6 +13,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sidewall.platforms.contract import Backend
 
+def prepare(*, fork: bool = False) -> None:
+    """Starts one spare cell process as early as possible, before anything heavier is imported.
+
+    ``fork`` is for the command line only: a process that is small, has no threads and has just begun.
+    """
+    if sys.platform.startswith("linux"):
+        from sidewall.platforms.linux import spare
+
+        spare.prepare(fork=fork)
+
+
 _chosen: list[Backend] = []
 
 

@@ -13,8 +13,8 @@ from sidewall.errors import InternalError, MachineError, SystemCallError
 from sidewall.plan import steps
 from sidewall.plan.linux import kinds_for
 from sidewall.platforms.linux import facts, wire
+from sidewall.platforms.linux import spare as spares
 from sidewall.platforms.linux.cell import LinuxCell
-from sidewall.platforms.linux.spare import Spare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,45 +27,27 @@ if TYPE_CHECKING:
     from sidewall.platforms.linux.watch import Watcher
     from sidewall.policy.model import Policy
 
-USUAL = ("user", "mount", "pid", "ipc", "uts", "cgroup", "net")
 _SECONDS = 60.0
 
 
 class LinuxBackend:
-    """See ``contract.Backend``.  Keeps at most one spare; safe to use from several threads."""
-
-    def __init__(self) -> None:
-        self._spares: list[Spare] = []
+    """See ``contract.Backend``.  Safe to use from several threads."""
 
     def prepare(self) -> None:
         """See ``contract.Backend.prepare``."""
-        if not any(spare.kinds == USUAL and spare.owner == os.getpid() for spare in self._spares):
-            self._spares.append(Spare(USUAL))
-
-    def _take(self, kinds: tuple[str, ...]) -> Spare:
-        # list.pop and append are atomic: two threads never take the same spare.
-        while self._spares:
-            try:
-                spare = self._spares.pop()
-            except IndexError:
-                break
-            if spare.owner == os.getpid():
-                if spare.kinds == kinds:
-                    return spare
-                spare.discard()
-        return Spare(kinds)
+        spares.prepare()
 
     def facts(self, policy: Policy, *, tier: str = "auto") -> LinuxFacts:
         """See ``contract.Backend.facts``.  The spare that was asked stays ready for ``apply``."""
-        spare = self._take(kinds_for(policy, tier))
+        spare = spares.take(kinds_for(policy, tier))
         report = spare.report()
         refused = bool(report["refused"])
-        self._spares.append(spare)
+        spares.give_back(spare)
         return facts.gather(policy, report, listings=refused or tier == steps.LANDLOCK)
 
     def apply(self, plan: Plan) -> LinuxCell:
         """See ``contract.Backend.apply``."""
-        spare = self._take(kinds_for(plan.policy, plan.tier))
+        spare = spares.take(kinds_for(plan.policy, plan.tier))
         made = _Made()
         try:
             spare.report()
@@ -118,7 +100,7 @@ class _Made:
 
             self.temporary = Temporary()
 
-    def group(self, plan: Plan, spare: Spare) -> None:
+    def group(self, plan: Plan, spare: spares.Spare) -> None:
         for step in plan.steps:
             if isinstance(step, steps.ResourceLimits) and step.cgroup:
                 from sidewall.platforms.linux import cgroups
@@ -178,7 +160,7 @@ class _Made:
             self.watcher.close()
 
 
-def _hand_over(spare: Spare, made: _Made) -> None:
+def _hand_over(spare: spares.Spare, made: _Made) -> None:
     """From here on the keeper undoes what was made, whatever becomes of us."""
     descriptors: list[int] = []
     for held in made.held:
@@ -192,7 +174,7 @@ def _hand_over(spare: Spare, made: _Made) -> None:
         made.handed_over = True
 
 
-def _build(spare: Spare, plan: Plan, temporary: str) -> list[int]:
+def _build(spare: spares.Spare, plan: Plan, temporary: str) -> list[int]:
     """Sends the plan to init; the descriptors of the git layers' upper directories.  Raises SystemCallError."""
     from sidewall.platforms.linux import lower
 
@@ -228,7 +210,7 @@ def _hint(step: str) -> str:
 
 def information() -> dict[str, Any]:
     """For ``sidewall doctor``: what a fresh cell process says of this kernel."""
-    spare = Spare(USUAL)
+    spare = spares.Spare(spares.USUAL)
     try:
         return spare.report()
     finally:

@@ -93,14 +93,17 @@ def drop_capabilities() -> None:
     syscalls.call("capset", ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)()))
 
 
+class _Limit(ctypes.Structure):
+    _fields_ = [("soft", ctypes.c_uint64), ("hard", ctypes.c_uint64)]
+
+
 def limit(limits: list[tuple[int, int]]) -> None:
     """setrlimit(2) for each (resource, value), soft and hard alike, never above the present hard limit."""
-    import resource
-
     for number, value in limits:
-        hard = resource.getrlimit(number)[1]
-        bounded = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(number, (bounded, bounded))
+        present = _Limit()
+        syscalls.check(syscalls.libc.getrlimit(number, ctypes.byref(present)), "getrlimit")
+        bounded = min(value, present.hard)
+        syscalls.check(syscalls.libc.setrlimit(number, ctypes.byref(_Limit(bounded, bounded))), "setrlimit")
 
 
 def loopback_up() -> None:

@@ -12,10 +12,6 @@ import errno
 import os
 import stat
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A FIFO is opened at once, a lease of the other side is not waited for, a terminal does not become ours.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -87,14 +83,18 @@ class Tree:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def entries(self, path: str) -> Iterator[tuple[str, os.stat_result]]:
-        """Names in a directory with their own status; an entry that vanishes meanwhile is left out."""
+    def listing(self, path: str, limit: int = 200_000) -> list[tuple[str, os.stat_result]]:
+        """Names in a directory with their own status.  Raises Refused when there are more than ``limit``."""
+        listed = []
         with os.scandir(self.directory(path)) as found:
             for entry in found:
                 try:
-                    yield entry.name, entry.stat(follow_symlinks=False)
+                    listed.append((entry.name, entry.stat(follow_symlinks=False)))
                 except FileNotFoundError:
                     continue
+                if len(listed) > limit:
+                    raise Refused(f"more than {limit} entries in one directory")
+        return listed
 
     def opaque(self, path: str) -> bool:
         """Does this upper directory hide all that is below it in the lower one?"""

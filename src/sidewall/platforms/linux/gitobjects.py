@@ -1,6 +1,6 @@
 """Carries objects, loose and packed, from the layer of a cell into the real object store.
 
-Knows: the layout of ``objects/``, loose objects, which objects a store has.  Must not know: references, the index.
+Knows: the layout of ``objects/``, the files of loose objects and packs.  Must not know: references, the index.
 
 Append only: what the store has is neither replaced nor removed, whatever was done to it inside.  What comes in is
 hashed here first, so that no object lies about its content (see ``gitpack``).
@@ -12,10 +12,9 @@ import hashlib
 import os
 import re
 import stat
-import struct
 import zlib
 
-from sidewall.platforms.linux import gitfiles, gitpack, gitrules
+from sidewall.platforms.linux import gitfiles, gitlookup, gitpack, gitrules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,16 +49,9 @@ class Store:
         self._seen: dict[str, tuple[int, ...]] = {}
         self._done: set[str] = set()
         self._refused: dict[str, tuple[tuple[int, ...], str]] = {}
-        self._tables: list[tuple[int, tuple[int, ...]]] | None = None
-        self._unknown = False
+        self.lookup = gitlookup.Lookup(host, objects)
         self.short = False
         self.watched: dict[str, os.stat_result] = {}
-
-    def release(self) -> None:
-        """Closes what is kept open between two lookups."""
-        for fd, _ in self._tables or ():
-            os.close(fd)
-        self._tables = None
 
     def carry(self, budget: gitpack.Budget, settled_ns: int) -> int:
         """Brings in every new object; how many files were written.
@@ -68,12 +60,20 @@ class Store:
         """
         self.short = False
         self.watched = {}
-        written = 0
         top = self._upper.stat(self._path)
         if top is None or not stat.S_ISDIR(top.st_mode):
             return 0
         self.watched[self._path] = top
-        for name, st in list(self._upper.entries(self._path)):
+        try:
+            return self._carry_all(budget, settled_ns)
+        except (OSError, gitfiles.Refused) as error:
+            self.short = True
+            self._held(self._path, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+            return 0
+
+    def _carry_all(self, budget: gitpack.Budget, settled_ns: int) -> int:
+        written = 0
+        for name, st in self._upper.listing(self._path):
             path = f"{self._path}/{name}"
             if gitfiles.whiteout(st) or gitrules.quiet(f"objects/{name}"):
                 continue
@@ -86,7 +86,7 @@ class Store:
                 self.watched[path] = st
                 written += self._carry_packs(path, budget)
             elif name == "info" and stat.S_ISDIR(st.st_mode):
-                for below, inner in list(self._upper.entries(path)):
+                for below, inner in self._upper.listing(path):
                     if not gitfiles.whiteout(inner) and not gitrules.quiet(f"objects/info/{below}"):
                         self._held(f"{path}/{below}", "it would lead git to objects elsewhere")
             else:
@@ -95,7 +95,7 @@ class Store:
 
     def _carry_fan(self, fan: str, budget: gitpack.Budget) -> int:
         written = 0
-        for name, st in list(self._upper.entries(fan)):
+        for name, st in self._upper.listing(fan):
             path = f"{fan}/{name}"
             if path in self._done or gitfiles.whiteout(st) or gitrules.quiet(path):
                 continue
@@ -198,7 +198,7 @@ class Store:
 
     def _carry_packs(self, directory: str, budget: gitpack.Budget) -> int:
         found: dict[str, dict[str, os.stat_result]] = {}
-        for name, st in list(self._upper.entries(directory)):
+        for name, st in self._upper.listing(directory):
             path = f"{directory}/{name}"
             match = self._pack.fullmatch(name)
             if gitfiles.whiteout(st) or gitrules.quiet(f"objects/pack/{name}"):
@@ -227,7 +227,7 @@ class Store:
             return 0
         index, _ = self._upper.read(path + ".idx", _TABLE_LIMIT)
         table = gitpack.PackIndex(index, self._hash)
-        missing = self.missing(table.names)
+        missing = self.lookup.missing(table.names)
         if not missing:
             return 0
         fd, st = self._upper.open(path + ".pack")
@@ -270,12 +270,13 @@ class Store:
                 os.close(copy)
             if promisor:
                 self._put(path + ".promisor", b"")
-            self._host.publish(temporary, path + ".pack")
+            if not self._host.publish(temporary, path + ".pack"):
+                raise gitfiles.Refused("there is another pack of that name outside")
         except BaseException:
             self._discard(temporary)
             raise
         self._put(path + ".idx", index)
-        self.release()
+        self.lookup.release()
 
     def _put(self, path: str, data: bytes) -> None:
         fd, temporary = self._host.temporary(path.rpartition("/")[0], "tmp_idx_")
@@ -288,70 +289,3 @@ class Store:
         except BaseException:
             self._discard(temporary)
             raise
-
-    def has(self, oid: str) -> bool:
-        """Is this object (hexadecimal) in the real store?  True as well where that cannot be told: alternates."""
-        if self._host.stat(f"{self._path}/{oid[:2]}/{oid[2:]}") is not None:
-            return True
-        name = bytes.fromhex(oid)
-        for fd, fanout in self._index_tables():
-            bucket = _bucket(fd, fanout, name[0], len(name))
-            place = bucket.find(name)
-            while place >= 0 and place % len(name):
-                place = bucket.find(name, place + 1)
-            if place >= 0:
-                return True
-        return self._unknown
-
-    def missing(self, names: list[bytes]) -> list[bytes]:
-        """Those of the sorted binary ``names`` that the real store lacks."""
-        lacking: list[bytes] = []
-        known: set[bytes] = set()
-        first = -1
-        for name in names:
-            if name[0] != first:
-                first = name[0]
-                known = self._known(first, len(name))
-            if name not in known:
-                lacking.append(name)
-        return lacking
-
-    def _known(self, first: int, size: int) -> set[bytes]:
-        """Every object of the real store whose name begins with this byte."""
-        try:
-            fan = f"{first:02x}"
-            known = {bytes.fromhex(fan + name) for name, _ in self._host.entries(f"{self._path}/{fan}")
-                     if self._loose.fullmatch(name)}
-        except OSError:
-            known = set()
-        for fd, fanout in self._index_tables():
-            bucket = _bucket(fd, fanout, first, size)
-            known.update(bucket[i:i + size] for i in range(0, len(bucket), size))
-        return known
-
-    def _index_tables(self) -> list[tuple[int, tuple[int, ...]]]:
-        """(descriptor, fan-out table) of each pack index of the real store."""
-        if self._tables is None:
-            self._tables = []
-            alternates = self._host.stat(f"{self._path}/info/alternates")
-            self._unknown = alternates is not None and alternates.st_size > 0
-            try:
-                names = [name for name, _ in self._host.entries(f"{self._path}/pack") if name.endswith(".idx")]
-            except OSError:
-                names = []
-            for name in names:
-                fd, _ = self._host.open(f"{self._path}/pack/{name}")
-                head = os.pread(fd, 1032, 0)
-                if head[:8] == b"\xfftOc\0\0\0\2" and len(head) == 1032:
-                    self._tables.append((fd, struct.unpack_from(">256I", head, 8)))
-                else:
-                    # Version 1 is not read: whatever is asked for may be in it.
-                    os.close(fd)
-                    self._unknown = True
-        return self._tables
-
-
-def _bucket(fd: int, fanout: tuple[int, ...], first: int, size: int) -> bytes:
-    """The names in an index that begin with one byte, end to end."""
-    low = fanout[first - 1] if first else 0
-    return os.pread(fd, (fanout[first] - low) * size, 1032 + low * size)

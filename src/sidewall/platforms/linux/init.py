@@ -15,7 +15,7 @@ import _signal
 import gc
 import marshal
 import os
-import sys
+import posix
 
 import _socket
 
@@ -26,10 +26,26 @@ NODES = ("null", "zero", "full", "random", "urandom", "tty")
 MESSAGE = 1 << 18
 
 
-def main() -> None:
-    """Entry: ``argv[1]`` is the owner's pid, ``argv[2]`` the namespaces to make, comma-separated ('' for none)."""
-    owner = int(sys.argv[1])
-    kinds = tuple(kind for kind in sys.argv[2].split(",") if kind)
+def wipe_environment() -> None:
+    """Overwrites the environment in this process's memory: where the kernel put it (proc(5), stat, env_start) and
+    in the interpreter's own copies."""
+    import ctypes
+
+    with open("/proc/self/stat", "rb") as stat:
+        fields = stat.read().rpartition(b")")[2].split()
+    start, end = int(fields[47]), int(fields[48])
+    ctypes.memset(start, 0, end - start)
+    head = bytes.__basicsize__ - 1
+    for copies in (os.environ._data, posix.environ):  # type: ignore[attr-defined]
+        for value in copies.values():
+            if isinstance(value, bytes) and len(value) > 1:
+                ctypes.memset(id(value) + head, 0, len(value))
+        copies.clear()
+
+
+def main(owner: int, wanted: str) -> None:
+    """Entry: ``owner`` is the owner's pid, ``wanted`` the namespaces to make, comma-separated ('' for none)."""
+    kinds = tuple(kind for kind in wanted.split(",") if kind)
     for name in os.listdir("/proc/self/fd"):
         if int(name) > CONTROL:
             try:
@@ -135,10 +151,9 @@ def _look_around(builder: build.Builder, kinds: tuple[str, ...], refused: str) -
         return report
     step = "mount propagation"
     try:
-        # Slave until the plan comes: a spare that waits for long still sees what the host mounts.
-        build.mounts.propagation(build.mounts.MS_SLAVE)
+        build.mounts.propagation(build.mounts.MS_PRIVATE)
         step = "mount proc"
-        os.close(build.mounts.make("proc"))
+        builder.take_proc()
         step = "mount tmpfs"
         builder.take_nodes(NODES)
         build.prepare_void()
@@ -154,9 +169,7 @@ def _look_around(builder: build.Builder, kinds: tuple[str, ...], refused: str) -
 def _become(plan: dict[str, object], builder: build.Builder, control: _socket.socket, link: _socket.socket) -> None:
     """Carries out the plan, gives up every power, then serves commands until the owner is gone."""
     operations: list[build.Operation] = plan["operations"]  # type: ignore[assignment]
-    if operations:
-        build.mounts.propagation(build.mounts.MS_PRIVATE)
-        builder.run(operations)
+    builder.run(operations)
     os.umask(int(plan["umask"]))  # type: ignore[call-overload]
     os.chdir(plan["cwd"])  # type: ignore[arg-type]
     confine.limit(plan["limits"])  # type: ignore[arg-type]

@@ -1,0 +1,244 @@
+"""What was carried, what the host changed meanwhile, and what people are told of it.
+
+Knows: both trees, the state of each file at its last agreement, git's locks.  Must not know: which names may be
+carried (``gitrules``), how a git directory is laid out (``gitrepo``).
+
+The host's version always stays when both sides changed a file.  "Changed" is judged by what a file was when the two
+sides last agreed; before that, by whether its status is younger than the opening of the cell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+
+from sidewall.platforms.contract import Held
+from sidewall.platforms.linux import gitfiles, gitindex
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sidewall.platforms.linux.gitcarry import Limits
+
+GONE = (-1,)
+"""In place of a file's signature: its removal was dealt with."""
+
+_RACY_NS = 50_000_000
+"""A change within this time after a look may have left no mark in a coarse time stamp."""
+_MOST_TOLD = 64
+
+
+class Conflict(gitfiles.Refused):
+    """Both sides changed it."""
+
+
+class Ledger:
+    """The bookkeeping of one cell's layer over one git directory."""
+
+    def __init__(self, host_fd: int, upper_fd: int, *, git_dir: str, roots: tuple[str, ...], limits: Limits,
+                 opened_ns: int, bases: dict[str, int]) -> None:
+        self.host = gitfiles.HostTree(host_fd)
+        self.upper = gitfiles.Tree(upper_fd)
+        self.git_dir = os.fsencode(git_dir)
+        self.roots = tuple(os.fsencode(os.path.normpath(root)) for root in roots)
+        self.limits = limits
+        self.opened_ns = opened_ns
+        self._name = os.path.basename(git_dir) or git_dir
+        self._bases = bases
+        self._agreed: dict[str, tuple[tuple[int, ...], bytes]] = {}
+        self._taken: dict[str, tuple[int, ...]] = {}
+        self._last: dict[str, tuple[str, str]] = {}
+        self._out: list[Held] = []
+        self._untold = 0
+        self._entries = 0
+        self.seen: set[str] = set()
+        self.watch: dict[str, tuple[int, ...] | None] = {}
+        self.retry = False
+        self.partial = False
+        self.started_ns = 0
+
+    def begin(self) -> None:
+        """Starts a look at the whole layer."""
+        self.started_ns = time.time_ns()
+        self._entries = 0
+        self.seen.clear()
+        self.watch = {}
+        self.retry = self.partial = False
+
+    def end(self) -> tuple[Held, ...]:
+        """Ends it: what people are told."""
+        self.host.release()
+        self.upper.release()
+        if self._untold:
+            self._out.append(Held(action="held", path=self._name, reason=f"and {self._untold} more paths"))
+        told, self._out, self._untold = tuple(self._out), [], 0
+        return told
+
+    def tell(self, action: str, path: str, reason: str = "") -> None:
+        """Reports once: again only when the reason changes, or after the path was carried."""
+        if action != "carried":
+            if self._last.get(path) == (action, reason):
+                return
+            self._last[path] = (action, reason)
+        else:
+            self._last.pop(path, None)
+        if len(self._out) >= _MOST_TOLD:
+            self._untold += 1
+            return
+        shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii")
+                        for c in path)
+        self._out.append(Held(action=action, path=f"{self._name}/{shown}" if shown else self._name, reason=reason))
+
+    def held(self, path: str, reason: str) -> None:
+        """Reports that something stays inside."""
+        self.tell("held", path, reason)
+
+    # The layer.
+
+    def listing(self, path: str, *, watch: bool = True) -> list[tuple[str, os.stat_result]]:
+        """A directory of the layer; '' or more entries than are looked at leave the look partial."""
+        try:
+            if watch:
+                self.note(path, os.fstat(self.upper.directory(path)))
+            found = self.upper.listing(path, self.limits.entries - self._entries)
+        except (OSError, gitfiles.Refused) as error:
+            self.partial = True
+            self.held(path, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+            return []
+        self._entries += len(found)
+        return found
+
+    def note(self, path: str, st: os.stat_result) -> None:
+        """Remembers a directory of the layer, so that ``GitCarry.dirty`` sees when it changes."""
+        young = max(st.st_ctime_ns, st.st_mtime_ns) > self.started_ns - _RACY_NS
+        self.watch[path] = None if young else (st.st_mtime_ns, st.st_ctime_ns, st.st_size, st.st_nlink)
+
+    def settled(self, path: str, st: os.stat_result) -> bool:
+        """Was this version of a file of the layer dealt with before?"""
+        return self._taken.get(path) == (GONE if gitfiles.whiteout(st) else gitfiles.signature(st))
+
+    def taken(self, path: str, signature: tuple[int, ...]) -> None:
+        """This version of a file of the layer (or GONE) needs no other look."""
+        # ctime is the last element; a young one may stay the same through another change.
+        if signature == GONE or signature[-1] <= self.started_ns - _RACY_NS:
+            self._taken[path] = signature
+        else:
+            self._taken.pop(path, None)
+
+    # The host.
+
+    def same_outside(self, path: str, data: bytes) -> bool:
+        """Does the real file hold exactly this?"""
+        try:
+            return self.host.read(path, len(data))[0] == data
+        except (OSError, gitfiles.Refused):
+            return False
+
+    def read_outside(self, path: str, limit: int) -> bytes:
+        """The real file's content, b'' when there is none or it is no file to be read."""
+        try:
+            return self.host.read(path, limit)[0]
+        except (OSError, gitfiles.Refused):
+            return b""
+
+    def agreed(self, path: str) -> bool:
+        """Was this path ever the same on both sides since the opening?"""
+        return path in self._agreed
+
+    def forget(self, prefix: str) -> None:
+        """Nothing is known any more of what lies below a directory that was removed outside."""
+        for table in (self._agreed, self._taken):
+            for path in [path for path in table if path.startswith(prefix)]:
+                del table[path]
+
+    def put(self, path: str, data: bytes, hash_name: str = "") -> bool:
+        """Makes the real file hold ``data``; False when it did already.  ``hash_name`` is given for an index.
+
+        Raises Conflict, Refused, Busy, OSError (NotADirectoryError, IsADirectoryError: a reference is in the way).
+        """
+        above = path.rpartition("/")[0]
+        if above:
+            self.host.make_directory(above)
+        lock = self.host.lock(path)
+        locked = True
+        try:
+            st = self.host.stat(path)
+            if st is None:
+                if self._agreed.get(path):
+                    raise Conflict("removed outside meanwhile")
+            else:
+                if stat.S_ISDIR(st.st_mode):
+                    raise IsADirectoryError(21, "a directory is in the way", path)
+                current, st = self.host.read(path, max(len(data), self.limits.index_bytes))
+                if current == data:
+                    self._agree(path, st, data, hash_name)
+                    return False
+                if self._changed(path, st, current, hash_name):
+                    raise Conflict("changed outside meanwhile; the outside version stays")
+            gitfiles.write_all(lock, data)
+            st = self.host.commit(path)
+            locked = False
+            self._agree(path, st, data, hash_name)
+            return True
+        finally:
+            os.close(lock)
+            if locked:
+                self.host.unlock(path)
+
+    def append(self, path: str, size: int, data: bytes) -> bool:
+        """Adds what follows ``size`` bytes of ``data`` to the real file; False when it has another size by now."""
+        st = self.host.append(path, size, data[size:])
+        if st is None:
+            return False
+        self._agree(path, st, data, "")
+        return True
+
+    def drop(self, path: str) -> bytes | None:
+        """Removes a real file; its content, or None when there was none.  Raises Conflict, Refused, Busy, OSError."""
+        if self.host.stat(path) is None:
+            self._agreed.pop(path, None)
+            return None
+        lock = self.host.lock(path)
+        try:
+            current, st = self.host.read(path, self.limits.index_bytes)
+            if self._changed(path, st, current, ""):
+                raise Conflict("changed outside meanwhile; it is not removed")
+            self.host.remove(path)
+            self._agreed.pop(path, None)
+            return current
+        finally:
+            os.close(lock)
+            self.host.unlock(path)
+
+    def young(self, path: str, st: os.stat_result) -> bool:
+        """Did the real file come to be, or change, after the opening and not by us?"""
+        known = self._agreed.get(path)
+        return known[0] != gitfiles.signature(st) if known else st.st_ctime_ns > self.opened_ns
+
+    def _agree(self, path: str, st: os.stat_result, data: bytes, hash_name: str) -> None:
+        self._agreed[path] = (gitfiles.signature(st), _identity(data, hash_name))
+
+    def _changed(self, path: str, st: os.stat_result, current: bytes, hash_name: str) -> bool:
+        if not self.young(path, st):
+            return False
+        known = self._agreed.get(path)
+        if known is not None:
+            return known[1] != _identity(current, hash_name)
+        base = self._bases.get(path)
+        if base is None or not hash_name:
+            return True
+        # The index of the opening is still open, though git has put another in its place: a mere refresh of the
+        # file times in it, as any `git status` does, is no change.
+        os.lseek(base, 0, os.SEEK_SET)
+        before = gitfiles.read_all(base, os.fstat(base).st_size, self.limits.index_bytes)
+        return _identity(before, hash_name) != _identity(current, hash_name)
+
+
+def _identity(data: bytes, hash_name: str) -> bytes:
+    if hash_name:
+        try:
+            return gitindex.read(data, hash_name).shape
+        except gitindex.Rejected:
+            pass
+    return hashlib.blake2b(data, digest_size=16).digest()
