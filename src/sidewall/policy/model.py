@@ -1,4 +1,4 @@
-"""The policy's values.  Frozen and hashable; built by ``profiles``, ``config`` and ``merge``; read by ``decide`` and ``plan``.
+"""The policy's values: frozen, hashable; built by ``profiles``, ``config``, ``merge``; read by ``decide``, ``plan``.
 
 Knows: names and shapes.  Must not know: files, machines, platforms.
 """
@@ -48,12 +48,14 @@ class Source(Record):
 class FileRule(Record):
     """Access to one path and everything below it, or to what a glob matches.
 
-    ``path`` is absolute in the flavour of the policy.  A path with ``*``, ``?`` or ``[`` is a glob and may only deny.
+    ``path`` is absolute and normalised in the flavour of the policy.  With ``glob`` it is a pattern over whole
+    paths (see ``globs``) and may only deny; without, every character stands for itself.
     """
 
     path: str
     access: str
     source: Source = Source()
+    glob: bool = False
 
 
 class HostRule(Record):
@@ -102,6 +104,9 @@ class Policy(Record):
     ``files`` is in no particular order: ``decide`` takes the most specific rule, deny before read before write at
     equal specificity.  ``protected`` are names (``.git/hooks`` may hold a slash) that stay unwritable below every
     writable root, present or absent.  ``home`` is the user's home directory; ``flavour`` is ``posix`` or ``windows``.
+    ``private`` are directories of which the cell gets its own, empty and writable: nothing in them reaches the
+    host, so nothing in them is protected.  ``gitdirs`` are git directories outside the writable roots (of a linked
+    worktree, of a submodule) in which only what ``gitdir.writable`` names may be written.
     """
 
     name: str
@@ -116,6 +121,8 @@ class Policy(Record):
     limits: Limits = Limits()
     require: tuple[str, ...] = DEFAULT_REQUIRE
     confined: bool = True
+    private: tuple[str, ...] = ()
+    gitdirs: tuple[str, ...] = ()
 
 
 class Request(Record):
@@ -126,7 +133,11 @@ class Request(Record):
 
 
 class Decision(Record):
-    """The answer: ``allowed``, the rule that decided (None: the default), its kind and source, a sentence why."""
+    """The answer: ``allowed``, the rule that decided (None: the default), its kind and source, a sentence why.
+
+    ``kind`` is one of ``default``, ``rule``, ``secret``, ``glob``, ``protected``, ``private``, ``network``,
+    ``host``, ``loopback``, ``socket``, ``invalid`` (the target has no certain meaning) and ``unconfined``.
+    """
 
     allowed: bool
     reason: str

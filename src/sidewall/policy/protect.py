@@ -1,0 +1,89 @@
+"""Names that stay as they are inside writable directories, since they steer what later runs outside the sandbox.
+
+Knows: which files and directories agents, editors, shells and git read and act upon by themselves when a project is
+opened, entered or committed to.  Must not know: whether they exist; how they are held.
+
+Not here is what only acts when a person or a build starts it (``Makefile``, ``package.json``, ``conftest.py``), and
+what only instructs (``AGENTS.md``): a writable workspace cannot be kept from changing those; changes are reported.
+``.git`` has rules of its own (``gitdir``).
+"""
+
+from __future__ import annotations
+
+from sidewall.errors import PolicyError
+from sidewall.policy import gitdir, paths
+from sidewall.policy.model import GIT_COMMIT
+
+OWN = "sidewall.toml"
+
+AGENTS = (
+    ".agents", ".claude", ".codex", ".cursor", ".gemini", ".kiro", ".mcp.json", ".opencode", ".windsurf",
+    "opencode.json",
+)
+"""Hooks, servers and permissions that coding agents take from the project."""
+EDITORS = (".idea", ".vscode", ".zed")
+"""Tasks and tool paths that editors run when the project is opened."""
+OTHERS = (".devcontainer", ".envrc", ".husky")
+"""Commands that run on entering the directory, on opening it in a container, on the next commit."""
+WINDOWS_ONLY = (".vs",)
+
+GIT = ".git"
+
+
+def names(flavour: str = paths.POSIX) -> tuple[str, ...]:
+    """The default list, in order of the alphabet."""
+    extra = WINDOWS_ONLY if flavour == paths.WINDOWS else ()
+    return tuple(sorted((*AGENTS, *EDITORS, *OTHERS, *extra, OWN)))
+
+
+DEFAULT = names()
+
+
+def validate(name: str, flavour: str = paths.POSIX) -> str:
+    """A name for the list: of a file or directory, at any depth below a writable root.
+
+    Raises PolicyError for a path, a pattern, a dot segment, and for ``.git``, which has rules of its own.
+    """
+    pieces = paths.split_names(name, flavour)
+    if len(pieces) != 1 or "\0" in name or paths.is_absolute(name, flavour) or pieces[0] in (".", ".."):
+        raise PolicyError(f"protected name {name!r} is not the name of a file or directory",
+                          hint="Write it as .vscode; a path is made unwritable by a read rule.")
+    if any(mark in name for mark in "*?["):
+        raise PolicyError(f"protected name {name!r} is a pattern: a file that does not exist yet could not be held",
+                          hint="Name the directory.")
+    if pieces[0].lower() == GIT:
+        raise PolicyError(f"protected name {name!r}: .git has rules of its own", hint='Use git = "read-only".')
+    return pieces[0]
+
+
+class Names:
+    """The protected names and the git rules of a policy, ready to be asked."""
+
+    __slots__ = ("_by_first", "_flavour", "_git")
+
+    def __init__(self, protected: tuple[str, ...], git: str, flavour: str) -> None:
+        self._flavour = flavour
+        self._git = git
+        self._by_first: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+        for name in protected:
+            pieces = paths.fold_all(tuple(name.split("/")), flavour, wide=True)
+            self._by_first.setdefault(pieces[0], []).append((pieces, name))
+
+    def holding(self, below: tuple[str, ...]) -> str:
+        """The protected name that forbids writing the path of these names below a writable root; '' for none."""
+        folded = paths.fold_all(below, self._flavour, wide=True)
+        git = GIT if self._flavour == paths.POSIX else GIT.upper()
+        for at, name in enumerate(folded):
+            if name == git:
+                rest = below[at + 1 :]
+                if self._git == GIT_COMMIT and gitdir.writable(rest):
+                    return ""
+                return "/".join((GIT, *rest[:1]))
+            for pieces, shown in self._by_first.get(name, ()):
+                if folded[at : at + len(pieces)] == pieces:
+                    return shown
+        return ""
+
+    def holding_git(self, rest: tuple[str, ...]) -> bool:
+        """Whether writing the path of these names below a git directory itself is forbidden."""
+        return self._git != GIT_COMMIT or not gitdir.writable(rest)
