@@ -10,7 +10,7 @@ help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: setup ## a real package's test suite in the sandbox, then attacks that fail, then the guarantees
-	@PATH="$(BIN):$$PATH" $(BIN)/python demo/demo.py
+	@$(BIN)/python -m demo
 
 test: setup tools lint types ## everything, within ten minutes on two cores
 	@$(BIN)/pytest -n $(JOBS)

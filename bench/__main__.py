@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def measure(workspace: str, rounds: int, *, with_peers: bool) -> str:
     tables: dict[str, list[Contender]] = {}
     with Sandbox(workspace=workspace) as sandbox:
         sandbox.run(["true"], check=True)
-        programs = peers.programs(workspace, masks(sandbox)) if with_peers else []
+        programs = peers.programs(workspace, masks(workspace)) if with_peers else []
         libraries = peers.libraries(workspace) if with_peers else []
         one = partial(commands.one_command, sandbox, workspace)
         say("one command in an open session")
@@ -86,20 +87,18 @@ def measure(workspace: str, rounds: int, *, with_peers: bool) -> str:
     return report.page(about, versions, targets, tables, done)
 
 
-def masks(sandbox: Sandbox) -> list[tuple[str, str]]:
+def masks(workspace: str) -> list[tuple[str, str]]:
     """What our own plan hides and keeps from writing, for the peers that can do the same."""
-    from sidewall.plan.steps import Hide, Mask, Protect
-
+    explain = [sys.executable, "-m", "sidewall", "explain", "--json"]
+    plan = json.loads(subprocess.run(explain, cwd=workspace, check=True, capture_output=True).stdout)
     found: list[tuple[str, str]] = []
-    for step in sandbox.plan.steps:
-        if isinstance(step, Mask):
-            found.append((step.path, step.kind))
-        elif isinstance(step, Protect):
-            found.append((step.path, "keep"))
-        elif isinstance(step, Hide):
-            for name in step.names:
-                path = os.path.join(step.parent, name)
-                found.append((path, "dir" if os.path.isdir(path) else "file"))
+    for step in plan["steps"]:
+        if step["step"] == "Protect":
+            found.append((step["path"], "keep"))
+        elif step["step"] in ("Mask", "Hide"):
+            parent = step.get("parent", "")
+            paths = [os.path.join(parent, name) for name in step["names"]] if parent else [step["path"]]
+            found += [(path, "dir" if os.path.isdir(path) else "file") for path in paths]
     return [(path, kind) for path, kind in found if os.path.exists(path) and not os.path.islink(path)]
 
 

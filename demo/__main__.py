@@ -1,0 +1,167 @@
+"""The demonstration: real work that succeeds inside, attacks that do not, and what this machine guarantees.
+
+Knows: the order of the scenes.  Must not know: how Sidewall works; it uses the command line and the public names.
+Everything that is attacked is made for it and removed again.  Exit code 0 when all went as it should.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+import sidewall
+from demo import show
+from demo.attacks import Attack, Scene, catalogue
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "demo" / "package.txt"
+SIDEWALL = os.fspath(Path(sys.executable).parent / "sidewall")
+DEADLINE = 300
+
+
+class Stopped(Exception):
+    """A scene could not be played; the message says why."""
+
+
+def main() -> int:
+    show.title("Sidewall", "runs what a coding agent wrote, inside a boundary that the operating system enforces")
+    place = Path(tempfile.mkdtemp(prefix=".demo-", dir=ROOT))
+    home = place / "home"
+    home.mkdir()
+    # From here on this process and its children have the made-up home: nothing of the real one is at stake.
+    os.environ["HOME"] = os.fspath(home)
+    os.environ["PATH"] = os.pathsep.join([os.fspath(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        os.environ.pop(name, None)
+    scene = None
+    try:
+        workspace = unpack(fetch(place), place)
+        scene = Scene(home, workspace)
+        tested, work_done = test_suite(workspace)
+        rows = attack(scene)
+        tier = guarantees(workspace)
+    except Stopped as stop:
+        show.verdict(False, str(stop))
+        return 1
+    finally:
+        if scene:
+            scene.close()
+        shutil.rmtree(place, ignore_errors=True)
+    failed = sum(good for *_, good in rows)
+    left = place.exists()
+    good = work_done and failed == len(rows) and not left
+    show.verdict(
+        good,
+        f"{tested} inside; {failed} of {len(rows)} attacks failed as they should; {tier}; "
+        + (f"{place} is left over" if left else "nothing is left behind"),
+    )
+    return 0 if good else 1
+
+
+def fetch(place: Path) -> Path:
+    """The package's source archive, pinned by its digest.  Nothing of it runs here: pip only asks for its name."""
+    name = PACKAGE.read_text().splitlines()[-1].split()[0]
+    show.heading(1, f"a real package: {name}, with its own tests")
+    options = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--require-hashes"]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", *options]
+    pip += ["-r", os.fspath(PACKAGE), "-d", os.fspath(place)]
+    show.command(f"pip download --no-deps --no-binary :all: {name}")
+    done = subprocess.run(pip, capture_output=True, text=True, timeout=DEADLINE)
+    archives = list(place.glob("*.tar.gz"))
+    if done.returncode != 0 or not archives:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise Stopped(f"cannot download {name}: {last}")
+    return archives[0]
+
+
+def unpack(archive: Path, place: Path) -> Path:
+    """The archive as a git repository with one commit."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(place, filter="data")
+    workspace = place / archive.name.removesuffix(".tar.gz")
+    identity = ("-c", "user.name=demo", "-c", "user.email=demo@localhost")
+    for words in (("init", "-q"), ("add", "."), (*identity, "commit", "-q", "-m", "as released")):
+        subprocess.run(["git", "-C", os.fspath(workspace), *words], check=True, timeout=60)
+    files = sum(path.is_file() for path in workspace.rglob("*.py"))
+    show.line(f"unpacked: {files} Python files, one commit", "dim")
+    return workspace
+
+
+def test_suite(workspace: Path) -> tuple[str, bool]:
+    """The package's own tests, by ``sidewall run``; what pytest said, and whether they passed."""
+    show.heading(2, "its test suite, inside")
+    words = ["sidewall", "run", "--env", "PYTHONPATH=src", "--env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1"]
+    words += ["--", "python", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    show.command(shlex.join(words))
+    start = time.monotonic()
+    done = subprocess.run([SIDEWALL, *words[1:]], cwd=workspace, capture_output=True, text=True, timeout=DEADLINE)
+    lines = done.stdout.strip().splitlines()
+    said = re.sub(r"\x1b\[[0-9;]*m", "", lines[-1] if lines else "no output").strip("= ")
+    show.line(f"{said}  (exit code {done.returncode}, {time.monotonic() - start:.1f} s in all)")
+    if done.returncode != 0:
+        show.line("\n".join([*lines[-20:], done.stderr.strip()]), "red")
+    return said.split(" in ")[0], done.returncode == 0 and "passed" in said
+
+
+def attack(scene: Scene) -> list[tuple[str, str, str, bool]]:
+    """Every attack twice: bare, to see that it works, and inside."""
+    show.heading(3, "attacks: every target is made up, every verdict is taken from outside")
+    os.environ["DEMO_API_TOKEN"] = scene.token
+    rows = []
+    for number in range(len(catalogue(scene))):
+        scene.reset()
+        # Made anew each time: an attack that succeeds bare uses up its victim.
+        bare = catalogue(scene)[number]
+        lost = bare.won(run_bare(bare, scene.workspace))
+        scene.reset()
+        inside = catalogue(scene)[number]
+        held, said = run_inside(inside, scene.workspace)
+        rows.append((inside.name, "succeeded" if lost else "failed", said if held else "SUCCEEDED", held))
+    scene.reset()
+    show.attacks(rows)
+    return rows
+
+
+def run_bare(attack: Attack, workspace: Path) -> str:
+    """The attack without a sandbox: what it printed."""
+    done = subprocess.run(attack.argv, cwd=workspace, capture_output=True, text=True, errors="replace", timeout=60)
+    return done.stdout + done.stderr
+
+
+def run_inside(attack: Attack, workspace: Path) -> tuple[bool, str]:
+    """The attack in a session of its own: whether it was held, and what it ran into."""
+    with sidewall.Sandbox(workspace=workspace) as sandbox:
+        done = sandbox.run(attack.argv, capture_output=True, text=True, timeout=60)
+        output = done.stdout + done.stderr
+        won = False if attack.later else attack.won(output)
+    if attack.later:
+        won = attack.won(output)
+        return not won, "ended with the session"
+    lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
+    reason = lines[-1].split(": ")[-1] if lines else "no effect outside"
+    return not won, reason[:60]
+
+
+def guarantees(workspace: Path) -> str:
+    """``sidewall explain``, as it prints itself; the tier."""
+    show.heading(4, "what holds on this machine, and by what")
+    show.command("sidewall explain")
+    sys.stdout.flush()
+    done = subprocess.run([SIDEWALL, "explain"], cwd=workspace, timeout=DEADLINE)
+    if done.returncode != 0:
+        raise Stopped(f"sidewall explain ended with {done.returncode}")
+    with sidewall.Sandbox(workspace=workspace) as sandbox:
+        levels = [line.level for line in sandbox.guarantees]
+    return f"{levels.count('enforced')} of {len(levels)} guarantees enforced in full"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+"""What the whole suite shares: long tests first, so that two workers end together; a kind word about skipped lanes.
+
+Knows: pytest's hooks.  Must not know: any test.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked ``lane`` run a part of the suite again and take long: they start first."""
+    items.sort(key=lambda item: item.get_closest_marker("lane") is None)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Names what this machine could not run: one line a directory of tests, above pytest's own last line."""
+    skipped: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", ()):
+        lane = "/".join(report.nodeid.split("::")[0].split("/")[:2])
+        skipped[lane] = skipped.get(lane, 0) + 1
+    if skipped:
+        told = ", ".join(f"{lane} ({count})" for lane, count in sorted(skipped.items()))
+        terminalreporter.write_line(f"lanes with skipped tests, reasons above: {told}", yellow=True)
