@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from sidewall.bpf import assemble as bpf
@@ -202,7 +202,8 @@ def watching(nr, steps):
     return program((LD | W | ABS, 0, 0, 0), (JMP | bpf.JEQ | K, 1, 0, nr), END, *body)
 
 
-@settings(max_examples=25, deadline=None)
+# Without shrinking: each step of it would ask the kernel, for minutes.
+@settings(max_examples=25, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(st.data())
 def test_the_kernel_computes_the_same(ask_kernel, machine, data):
     nr = GETPPID[machine]

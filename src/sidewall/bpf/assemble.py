@@ -171,26 +171,18 @@ class Assembler:
     def _far(self, targets: list[tuple[int, int]]) -> dict[int, tuple[bool, bool]]:
         """Which sides of which conditional jumps need a hop.
 
-        Each hop moves what follows, which may put another label out of reach; a side once far stays far, so the
-        rounds end.
+        Each hop moves what follows, which may put another label out of reach but brings none nearer, so the rounds
+        end.
         """
         far: dict[int, tuple[bool, bool]] = {}
         while True:
             positions = self._positions(far)
-            grown = False
+            found = {}
             for index, (then, otherwise) in enumerate(targets):
-                if then - index <= 1 and otherwise - index <= 1 and index not in far:
-                    continue
-                if self._items[index][0] & ~X not in _CONDITIONAL:
-                    continue
-                old = far.get(index, (False, False))
-                after = positions[index] + 1
-                new = (
-                    old[0] or positions[then] - after > SHORT_JUMP,
-                    old[1] or positions[otherwise] - after > SHORT_JUMP,
-                )
-                if new != old:
-                    far[index] = new
-                    grown = True
-            if not grown:
+                if self._items[index][0] & ~X in _CONDITIONAL:
+                    reach = positions[index] + 1 + SHORT_JUMP
+                    if positions[then] > reach or positions[otherwise] > reach:
+                        found[index] = (positions[then] > reach, positions[otherwise] > reach)
+            if found == far:
                 return far
+            far = found
