@@ -50,7 +50,9 @@ def refusal(tier: str) -> str:
             timeout=60,
             check=False,
         )
-    return done.stderr.decode(errors="replace").strip() if done.returncode == 125 else ""
+    said = done.stderr.decode(errors="replace").strip()
+    # A breakdown of ours is no refusal: then the attacks run, and fail.
+    return said if done.returncode == 125 and "internal error" not in said else ""
 
 
 @pytest.fixture

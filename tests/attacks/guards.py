@@ -23,14 +23,16 @@ SIDEWALL = [sys.executable, "-P", "-m", "sidewall"]
 DEADLINE = 30.0
 
 # What a tier promises, in the words of the guarantees; the rest of a tier's report is partial, advisory or open.
+# `protected-names-restored` is the weaker half of `protected-names`: as before when the command has ended.
 PROMISES = {
     NAMESPACE: {
         "write-outside", "metadata-outside", "protected-names", "read-secrets", "network-egress", "name-resolution",
         "network-host-loopback", "unix-sockets-and-pipes", "outside-processes", "privileges", "survivors", "limits",
+        "protected-names-restored",
     },
     LANDLOCK: {
         "write-outside", "read-secrets", "network-egress", "network-host-loopback", "unix-sockets-and-pipes",
-        "name-resolution", "outside-processes", "privileges",
+        "name-resolution", "outside-processes", "privileges", "protected-names-restored",
     },
 }  # fmt: skip
 

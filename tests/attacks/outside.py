@@ -117,15 +117,24 @@ class Victim:
         self.process.communicate(timeout=10)
 
 
-def processes_with(nonce: str) -> list[int]:
-    """Processes, other than ours, whose environment or command line holds the nonce."""
+def processes_with(nonce: str, kill: bool = False) -> list[int]:
+    """Processes, other than ours, whose environment or command line holds the nonce; ended on sight if asked to."""
     found = []
     mark = nonce.encode()
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != os.getpid():
             if any(mark in _read_bytes(f"/proc/{name}/{file}") for file in ("environ", "cmdline")):
                 found.append(int(name))
+                if kill:
+                    _end(int(name))
     return found
+
+
+def _end(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 def _read_bytes(path: str) -> bytes:
@@ -155,15 +164,9 @@ def sweep(nonce: str) -> None:
     """End every process that holds our nonce, hoppers included; they are all ours."""
     quiet = 0
     for turn in range(300):
-        found = processes_with(nonce)
-        quiet = 0 if found else quiet + 1
+        quiet = 0 if processes_with(nonce, kill=True) else quiet + 1
         if quiet == (4 if turn else 1):
             return
-        for pid in found:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         time.sleep(0.004)
 
 
@@ -181,13 +184,15 @@ class Terminal:
         self.name = os.ttyname(self.slave)
         self.shown = b""
 
-    def spawn(self, argv: list[str], env: dict[str, str], cwd: Path) -> subprocess.Popen[bytes]:
-        """Start a program that has this terminal as its controlling terminal and as stdio."""
+    def spawn(
+        self, argv: list[str], env: dict[str, str], cwd: Path, output: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a program that has this terminal as its controlling terminal and as stdio (but for ``output``)."""
         return subprocess.Popen(
             [PYTHON, "-I", "-S", "-c", CONTROLLING, *argv],
             stdin=self.slave,
-            stdout=self.slave,
-            stderr=self.slave,
+            stdout=self.slave if output is None else output,
+            stderr=self.slave if output is None else output,
             env=env,
             cwd=cwd,
             start_new_session=True,
@@ -207,7 +212,7 @@ class Terminal:
 
     def queued(self) -> bytes:
         """What waits in the input queue: the next thing the user's shell would read."""
-        tty.setraw(self.slave)
+        tty.setraw(self.slave, termios.TCSANOW)
         fcntl.fcntl(self.slave, fcntl.F_SETFL, os.O_NONBLOCK)
         try:
             return os.read(self.slave, 65536)

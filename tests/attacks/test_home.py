@@ -6,6 +6,8 @@ Knows: which files of a home are executed or obeyed.  Must not know: how they ar
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from .guards import Guard, guards
@@ -56,3 +58,28 @@ def test_persistence(guard: Guard, world: World, row: str) -> None:
     outcome = guard.attack(world, probe_leave, home=world.home, names=ROWS[row])
     left = [str(path) for path in own if path.exists() and world.nonce in path.read_text()]
     guard.judge(outcome, world.changed() + left)
+
+
+SYSTEM = (
+    "/etc/cron.d", "/var/spool/cron", "/var/spool/cron/crontabs", "/var/spool/at", "/var/spool/cron/atjobs",
+    "/etc/systemd/system", "/etc/ld.so.conf.d", "/usr/local/bin", "/usr/local/sbin", "/etc/apt/apt.conf.d", "/boot",
+    "/lib/systemd/system", "/etc/xdg/autostart", "/etc/init.d", "/usr/lib/python3/dist-packages", "/opt", "/var/lib",
+    "/etc/profile.d", "/etc/sudoers.d",
+)  # fmt: skip
+
+
+def probe_system(folders):
+    for folder in folders:
+        attempt(folder, put, f"{folder}/{NONCE}", "* * * * * root true")
+    for helper in ("crontab", "at", "batch", "systemd-run"):
+        attempt(helper, os.spawnvp, os.P_WAIT, helper, [helper, "-f", "/dev/null"])
+
+
+@guards("write-outside", control=False)
+def test_LX19_timers_and_system_directories(guard: Guard, world: World) -> None:
+    """No control: it would change this machine."""
+    outcome = guard.attack(world, probe_system, folders=SYSTEM)
+    left = [path for folder in SYSTEM if (path := Path(folder) / world.nonce).exists()]
+    for path in left:
+        path.unlink()
+    guard.judge(outcome, left)

@@ -12,6 +12,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 SECRET_FILES = (
@@ -313,8 +314,13 @@ class World:
         return self.fired()
 
     def remove(self) -> None:
-        """Leave nothing behind, whatever modes the attack set."""
+        """Leave nothing behind, whatever modes the attack set, and though a survivor of a control still writes."""
         for folder, _, _ in os.walk(self.base):
             if not os.path.islink(folder):
                 os.chmod(folder, 0o700)
+        for _ in range(20):
+            shutil.rmtree(self.base, ignore_errors=True)
+            if not self.base.exists():
+                return
+            time.sleep(0.05)
         shutil.rmtree(self.base)
