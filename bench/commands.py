@@ -14,7 +14,8 @@ from functools import partial
 from bench.machine import descendants_pss_kib
 from bench.measure import Contender, interleave
 from bench.peers import Library, Program, silent
-from sidewall import Sandbox, prepare
+from sidewall import Sandbox
+from sidewall.platforms.detect import prepare
 
 TRUE = ("true",)
 LOOP = ("sh", "-c", "i=0; while [ $i -lt 300 ]; do /bin/true; i=$((i+1)); done")
