@@ -23,6 +23,7 @@ from sidewall.plan.steps import (
     Step,
     Writable,
 )
+from sidewall.policy import protect
 from sidewall.policy.model import DENY, GIT_COMMIT, READ, WRITE, Policy
 
 _COVERED = ("/tmp", "/var/tmp", "/run")
@@ -60,21 +61,20 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
     _writable_roots(policy, known, layout, notes)
     denied = _denied(policy, known)
     roots = [root.path for root in layout.writable]
+    composed = []
     for path in denied:
-        parent, _, name = path.rpartition("/")
         if any(is_within(path, root) for root in roots):
             if _exists(path, known):
                 layout.masks.append(Mask(path=path))
             layout.weak_secrets.append(path)
-        elif not is_within(path, policy.home) or not parent:
-            if _exists(path, known):
-                layout.masks.append(Mask(path=path))
-                layout.weak_secrets.append(path)
+        elif is_within(path, policy.home) and path != policy.home:
+            composed.append(path)
+        elif _exists(path, known):
+            layout.masks.append(Mask(path=path))
+            layout.weak_secrets.append(path)
     for path in facts.matches:
         layout.masks.append(Mask(path=path))
         layout.weak_secrets.append(path)
-    composed = [path for path in denied if is_within(path, policy.home) and path != policy.home
-                and not any(is_within(path, root) for root in roots)]
     _compose(composed, known, layout)
     _shown(policy, known, denied, layout)
     if tier == LANDLOCK:
@@ -135,15 +135,22 @@ def _denied(policy: Policy, known: dict[str, PathFact]) -> list[str]:
         if rule.access == DENY and not _is_glob(rule.path):
             names.add(rule.path)
             names.add(_real(rule.path, known))
-    kept: list[str] = []
-    for name in sorted(names):
-        if not any(is_within(name, other) for other in kept):
-            kept.append(name)
-    return kept
+    return [name for name in sorted(names) if names.isdisjoint(_above(name))]
+
+
+def _above(path: str) -> list[str]:
+    """Every directory above ``path``, but for the root."""
+    found = []
+    at = path.rfind("/")
+    while at > 0:
+        path = path[:at]
+        found.append(path)
+        at = path.rfind("/")
+    return found
 
 
 def _is_glob(path: str) -> bool:
-    return any(mark in path for mark in "*?[")
+    return "*" in path or "?" in path or "[" in path
 
 
 def _compose(paths: list[str], known: dict[str, PathFact], layout: Layout) -> None:
@@ -211,7 +218,7 @@ def _protected(policy: Policy, facts: LinuxFacts, layout: Layout, notes: list[st
     for found in facts.protected:
         root, _, name = found.path.rpartition("/")
         if found.kind == fact.MISSING:
-            if root in roots:
+            if root in roots and name not in protect.ONLY_PRESENT:
                 layout.placeholders.append(Placeholder(root=root, name=name))
                 layout.protects.append(Protect(path=found.path))
         elif found.kind == fact.SYMLINK:

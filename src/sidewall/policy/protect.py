@@ -27,6 +27,10 @@ OTHERS = (".devcontainer", ".envrc", ".husky")
 """Commands that run on entering the directory, on opening it in a container, on the next commit."""
 WINDOWS_ONLY = (".vs",)
 
+ONLY_PRESENT = frozenset((".devcontainer", ".husky", ".kiro", ".opencode", ".windsurf", ".zed", "opencode.json"))
+"""Names that are held where they exist, and put away when a command made them: a person is asked before they act, so
+an empty directory in every workspace, to hold the name while it is absent, would cost more than it gives."""
+
 GIT = ".git"
 
 

@@ -17,7 +17,12 @@ import os
 import stat
 
 from sidewall.platforms.linux import mounts, syscalls
-from sidewall.platforms.linux.mounts import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
+from sidewall.platforms.linux.mounts import (
+    MOUNT_ATTR_NODEV,
+    MOUNT_ATTR_NOEXEC,
+    MOUNT_ATTR_NOSUID,
+    MOUNT_ATTR_RDONLY,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -240,8 +245,9 @@ class Builder:
 
     def _do_pid_limit(self, count: int) -> None:
         """Linux 6.14 and later: pid_max belongs to the pid namespace and counts every task, root's too."""
-        with open("/proc/sys/kernel/pid_max", "w", encoding="ascii") as setting:
-            setting.write(str(count))
+        setting = os.open("/proc/sys/kernel/pid_max", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(setting, str(count).encode())
+        os.close(setting)
 
     def _do_seal(self, path: str) -> None:
         target = mounts.open_path(path)

@@ -7,12 +7,11 @@ has a status descriptor of its own, so no thread reads for another.
 
 from __future__ import annotations
 
+import _socket
 import _thread
 import marshal
 import os
 import select
-
-import _socket
 
 from sidewall.errors import CellGone
 from sidewall.platforms.contract import Attempt, Exit, Held
@@ -22,6 +21,7 @@ from sidewall.platforms.linux import wire
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from sidewall.plan.steps import Plan
     from sidewall.platforms.linux.gitcarry import GitCarry
@@ -152,7 +152,7 @@ class LinuxCell:
             raise _not_started(value, names[which])
         return LinuxChild(self, token, value, status, master, names)
 
-    def tell(self, request: tuple[object, ...], descriptors: tuple[int, ...]) -> None:
+    def tell(self, request: tuple[Any, ...], descriptors: tuple[int, ...]) -> None:
         """One request to init.  Raises CellGone."""
         data = marshal.dumps(request)
         memory = -1
@@ -187,7 +187,7 @@ class LinuxCell:
 
     def attempts(self) -> tuple[Attempt, ...]:
         """See ``contract.Cell.attempts``."""
-        found = []
+        found: list[Attempt] = []
         while len(found) < 1000:
             try:
                 data = self._administration.recv(8192, _socket.MSG_DONTWAIT)
@@ -213,20 +213,21 @@ class LinuxCell:
             # First every process ends, then what they left is looked at: nothing can change meanwhile.
             self._control.shutdown(_socket.SHUT_RDWR)
             self._control.close()
-            self._wait_for_end()
+            self._say(b"end", b"dead")
             self.last_held = self._settle_finally()
+            self._say(b"settled", b"clean")
             self._administration.close()
             spares.reap(self._spare.pid)
 
     last_held: tuple[Held, ...] = ()
     """What ``close`` carried over, put back or kept back."""
 
-    def _wait_for_end(self) -> None:
-        """Until the keeper has seen every process of the cell end."""
+    def _say(self, word: bytes, answer: bytes) -> None:
+        """Tells the keeper something and waits for its answer; its end is an answer too."""
         self._administration.settimeout(10.0)
         try:
-            self._administration.send(b"end")
-            while self._administration.recv(8192) not in (b"dead", b""):
+            self._administration.send(word)
+            while self._administration.recv(8192) not in (answer, b""):
                 continue
         except OSError:
             return
@@ -245,7 +246,7 @@ class LinuxCell:
         if not self._closed:
             try:
                 self.close()
-            except Exception:  # noqa: BLE001 - nothing can be reported from a finalizer
+            except Exception:
                 return
 
 

@@ -44,6 +44,7 @@ def fork_into(kinds: tuple[str, ...]) -> int:
 def write_id_maps(pid: int, *, full: bool) -> None:
     """Maps ids of a child's new user namespace to themselves: all of them (root), or the user's own only."""
     user, group = os.geteuid(), os.getegid()
+    maps: tuple[tuple[str, str], ...]
     if full:
         maps = (("uid_map", "0 0 4294967295"), ("gid_map", "0 0 4294967295"))
     else:
@@ -54,6 +55,14 @@ def write_id_maps(pid: int, *, full: bool) -> None:
             os.write(descriptor, text.encode())
         finally:
             os.close(descriptor)
+
+
+def landlock_abi() -> int:
+    """The Landlock ABI of the running kernel; 0 when it is absent or switched off at boot."""
+    try:
+        return syscalls.call("landlock_create_ruleset", None, 0, 1)
+    except OSError:
+        return 0
 
 
 def die_with_parent() -> None:

@@ -34,7 +34,8 @@ def gather(policy: Policy, report: dict[str, Any], *, listings: bool) -> LinuxFa
     protected: list[PathFact] = []
     git: list[GitFact] = []
     complete = True
-    hidden = tuple(item.real or item.path for item in paths if item.path in _denied(policy))
+    denied = _denied(policy)
+    hidden = tuple([item.real or item.path for item in paths if item.path in denied])
     for root in roots:
         if root.kind in (fact.DIRECTORY, fact.SYMLINK) and root.real:
             complete &= _look_through(root.real, policy.protected, protected, git, hidden)
@@ -53,7 +54,7 @@ def _denied(policy: Policy) -> frozenset[str]:
 
 
 def _is_glob(path: str) -> bool:
-    return any(mark in path for mark in "*?[")
+    return "*" in path or "?" in path or "[" in path
 
 
 def _paths(policy: Policy) -> list[PathFact]:

@@ -11,15 +11,22 @@ shape, because a compromised init must not be able to choose how its owner parse
 
 from __future__ import annotations
 
-import _signal
+import _socket
 import gc
 import marshal
 import os
 import posix
 
-import _socket
+from sidewall.platforms.linux import build, confine, mounts, syscalls, wire
 
-from sidewall.platforms.linux import build, confine, keeper, landlock, seccomp, spawner, syscalls, wire
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from typing import Any
+
+    from sidewall.platforms.linux.spawner import Spawner
+else:
+    import _signal
 
 ADMINISTRATION, CONTROL = 3, 4
 NODES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -57,8 +64,8 @@ def main(owner: int, wanted: str) -> None:
     _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
     for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGPIPE):
         _signal.signal(number, _signal.SIG_IGN)
-    confine.prctl(confine.PR_SET_NAME, *_name(b"sidewall"))
-    confine.prctl(confine.PR_SET_CHILD_SUBREAPER, 1)
+    syscalls.prctl(confine.PR_SET_NAME, *_name(b"sidewall"))
+    syscalls.prctl(confine.PR_SET_CHILD_SUBREAPER, 1)
     for descriptor in (ADMINISTRATION, CONTROL):
         os.set_inheritable(descriptor, False)
     outside, inside = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
@@ -82,6 +89,9 @@ def main(owner: int, wanted: str) -> None:
         except OSError as error:
             status = syscalls.errno_name(error.errno or 0).encode()
     outside.send(status)
+    # Only now: init does not wait for what only the keeper needs.
+    from sidewall.platforms.linux import keeper
+
     keeper.Keeper(owner, pid, ADMINISTRATION, outside).run()
 
 
@@ -119,6 +129,9 @@ def _inside(link: _socket.socket, kinds: tuple[str, ...], refused: str) -> None:
         builder = build.Builder()
         report = _look_around(builder, kinds, refused)
         control.send(marshal.dumps(report))
+        # While the owner makes its plan: what is needed after it.
+        from sidewall.platforms.linux import landlock, seccomp, spawner  # noqa: F401
+
         message = control.recv(MESSAGE)
         if message:
             _become(marshal.loads(message), builder, control, link)
@@ -140,7 +153,8 @@ def _complain(control: _socket.socket, step: str, path: str, error: OSError) -> 
 
 def _look_around(builder: build.Builder, kinds: tuple[str, ...], refused: str) -> dict[str, object]:
     """What needs no plan, and what the owner wants to know before it makes one: which steps this kernel carries out."""
-    report: dict[str, object] = {"kinds": kinds, "refused": refused, "landlock": landlock.abi(), "overlay": "none",
+    report: dict[str, object] = {"kinds": kinds, "refused": refused, "landlock": confine.landlock_abi(),
+                                 "overlay": "none",
                                  "pid": os.getpid()}
     try:
         with open("/proc/self/oom_score_adj", "r+", encoding="ascii") as score:
@@ -151,7 +165,7 @@ def _look_around(builder: build.Builder, kinds: tuple[str, ...], refused: str) -
         return report
     step = "mount propagation"
     try:
-        build.mounts.propagation(build.mounts.MS_PRIVATE)
+        mounts.propagation(mounts.MS_PRIVATE)
         step = "mount proc"
         builder.take_proc()
         step = "mount tmpfs"
@@ -166,29 +180,37 @@ def _look_around(builder: build.Builder, kinds: tuple[str, ...], refused: str) -
     return report
 
 
-def _become(plan: dict[str, object], builder: build.Builder, control: _socket.socket, link: _socket.socket) -> None:
+def _become(plan: dict[str, Any], builder: build.Builder, control: _socket.socket, link: _socket.socket) -> None:
     """Carries out the plan, gives up every power, then serves commands until the owner is gone."""
-    operations: list[build.Operation] = plan["operations"]  # type: ignore[assignment]
+    from sidewall.platforms.linux import landlock, seccomp, spawner
+
+    operations: list[build.Operation] = plan["operations"]
     builder.run(operations)
-    os.umask(int(plan["umask"]))  # type: ignore[call-overload]
-    os.chdir(plan["cwd"])  # type: ignore[arg-type]
-    confine.limit(plan["limits"])  # type: ignore[arg-type]
+    os.umask(int(plan["umask"]))
+    os.chdir(plan["cwd"])
+    confine.limit(plan["limits"])
     confine.hide_memory()
     confine.no_new_privileges()
     confine.drop_capabilities()
     if plan["landlock"]:
-        version, fs, net, scope, rules = plan["landlock"]  # type: ignore[misc]
+        version, fs, net, scope, rules = plan["landlock"]
         landlock.restrict(version, fs, net, scope, rules)
     gc.disable()
-    server = spawner.Spawner(control, terminals=bool(plan["terminals"]))
+    server: Spawner = spawner.Spawner(control, terminals=bool(plan["terminals"]))
     listener = -1
     if plan["filter"]:
-        listener = seccomp.install(plan["filter"], listen=bool(plan["mediate"]))  # type: ignore[arg-type]
+        listener = seccomp.install(plan["filter"], listen=bool(plan["mediate"]))
     if listener >= 0:
         wire.send(link, b"L" + marshal.dumps(builder.open_mounts), [listener])
         os.close(listener)
     link.close()
     wire.send(control, b"R", builder.git_upper)
-    for descriptor in builder.git_upper:
-        os.close(descriptor)
+    # Descriptors of the host's directories, from before they were covered, end here.
+    kept = {0, 1, 2, control.fileno(), server.signals}
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in kept:
+            try:
+                os.close(int(name))
+            except OSError:
+                continue
     server.serve()

@@ -6,14 +6,18 @@ It outlives an owner that was killed, so that nothing of the cell does: no proce
 
 from __future__ import annotations
 
-import _signal
+import _socket
 import marshal
 import os
 import select
 
-import _socket
-
 from sidewall.platforms.linux import confine, lease, mediator, spawner, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+else:
+    import _signal
 
 
 class Keeper:
@@ -112,17 +116,25 @@ class Keeper:
                 os.rmdir(self._cgroup)
             except OSError:
                 pass
+        self._tell(b"clean")
+
+    def _tell(self, word: bytes) -> None:
+        try:
+            self._administration.send(word, _socket.MSG_DONTWAIT)
+        except OSError:
+            # The owner is gone, or does not listen: what is to be done is done all the same.
+            return
 
     def _await_owner(self) -> None:
         """Tells the owner that all is dead, and lets it look at what was left before that is removed."""
         try:
-            self._administration.send(b"dead", _socket.MSG_DONTWAIT)
+            self._tell(b"dead")
             poll = select.poll()
             poll.register(self._owner, select.POLLIN)
             poll.register(self._administration.fileno(), select.POLLIN)
             while True:
                 for descriptor, _events in poll.poll():
-                    if descriptor == self._owner or not self._administration.recv(wire.ROOM):
+                    if descriptor == self._owner or self._administration.recv(wire.ROOM) in (b"", b"settled"):
                         return
         except OSError:
             return

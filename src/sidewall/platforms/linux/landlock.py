@@ -1,4 +1,4 @@
-"""Landlock: the running kernel's ABI, rulesets, and the rights of each ABI.
+"""Landlock: making a ruleset and entering its domain (``confine`` asks for the running kernel's ABI).
 
 Knows: Documentation/userspace-api/landlock.rst.  Must not know: policy.  A domain once entered is for ever.
 """
@@ -12,7 +12,6 @@ import stat
 from sidewall.platforms.linux import syscalls
 from sidewall.platforms.linux.syscalls import call
 
-CREATE_RULESET_VERSION = 1
 RULE_PATH_BENEATH = 1
 
 # EXECUTE, WRITE_FILE, READ_FILE, TRUNCATE and IOCTL_DEV.
@@ -27,14 +26,6 @@ class _PathBeneath(ctypes.Structure):
     _pack_ = 1
     _layout_ = "ms"
     _fields_ = [("access", ctypes.c_uint64), ("parent", ctypes.c_int32)]
-
-
-def abi() -> int:
-    """The ABI version of the running kernel; 0 when Landlock is absent or switched off at boot."""
-    try:
-        return call("landlock_create_ruleset", None, 0, CREATE_RULESET_VERSION)
-    except OSError:
-        return 0
 
 
 def restrict(version: int, fs: int, net: int, scope: int, rules: list[tuple[bytes, int]]) -> None:

@@ -10,12 +10,11 @@ Knows: socket addresses, the mounts of the cell that hold its own sockets.  Must
 
 from __future__ import annotations
 
+import _socket
 import _thread
 import ctypes
 import os
 import stat
-
-import _socket
 
 from sidewall.platforms.linux import seccomp, syscalls
 from sidewall.platforms.linux.build import mount_id
@@ -38,7 +37,7 @@ class Mediator:
         self._shared_network = os.readlink(f"/proc/{init}/ns/net") == os.readlink("/proc/self/ns/net")
 
     def serve(self) -> None:
-        """Takes one notification and answers it in a thread of its own: a connection may have to wait."""
+        """Takes one notification.  A connection may have to wait, so it is made in a thread of its own."""
         notice = seccomp.receive(self._listener)
         if notice is None:
             return

@@ -61,7 +61,7 @@ def receive(listener: int) -> tuple[int, int, tuple[int, ...]] | None:
 def valid(listener: int, identity: int) -> bool:
     """Whether the thread of this notification still waits, so that its pid is still its own."""
     cookie = ctypes.c_uint64(identity)
-    return libc.ioctl(listener, ctypes.c_ulong(IOCTL_NOTIF_ID_VALID), ctypes.byref(cookie)) == 0
+    return bool(libc.ioctl(listener, ctypes.c_ulong(IOCTL_NOTIF_ID_VALID), ctypes.byref(cookie)) == 0)
 
 
 def respond(listener: int, identity: int, errno: int) -> None:

@@ -10,11 +10,10 @@ an interpreter, and the child wipes the only thing in its memory that is the use
 
 from __future__ import annotations
 
+import _socket
 import marshal
 import os
 import sys
-
-import _socket
 
 from sidewall.errors import MachineError
 

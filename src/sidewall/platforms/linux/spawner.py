@@ -6,20 +6,21 @@ Everything here runs confined like the commands themselves: this process has the
 
 from __future__ import annotations
 
-import _signal
+import _socket
 import ctypes
 import marshal
 import os
 import select
 import struct
 
-import _socket
-
 from sidewall.platforms.linux import syscalls, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from typing import Any
+else:
+    import _signal
 
 _DEFAULTED = [_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT]
 _TIOCSPTLCK, _TIOCGPTN, _TIOCSWINSZ = 0x40045431, 0x80045430, 0x5414
@@ -35,7 +36,7 @@ class Spawner:
         self._by_token: dict[int, int] = {}
         _signal.pthread_sigmask(_signal.SIG_BLOCK, [_signal.SIGCHLD])
         mask = ctypes.c_uint64(1 << (_signal.SIGCHLD - 1))
-        self._children = syscalls.call("signalfd4", -1, ctypes.byref(mask), 8, os.O_CLOEXEC | os.O_NONBLOCK)
+        self.signals = syscalls.call("signalfd4", -1, ctypes.byref(mask), 8, os.O_CLOEXEC | os.O_NONBLOCK)
         # wait4's first result imports this module; afterwards nothing may need the disk.
         __import__("resource")
 
@@ -44,10 +45,10 @@ class Spawner:
         poll = select.poll()
         control = self._control.fileno()
         poll.register(control, select.POLLIN)
-        poll.register(self._children, select.POLLIN)
+        poll.register(self.signals, select.POLLIN)
         while True:
             for descriptor, _events in poll.poll():
-                if descriptor == self._children:
+                if descriptor == self.signals:
                     self._reap()
                 elif not self._request():
                     self._end_everything()
@@ -121,7 +122,7 @@ class Spawner:
             if pid == 0:
                 if not unread:
                     return
-                os.read(self._children, 1024)
+                os.read(self.signals, 1024)
                 unread = False
                 continue
             entry = self._running.pop(pid, None)
@@ -129,8 +130,8 @@ class Spawner:
                 continue
             token, descriptor = entry
             self._by_token.pop(token, None)
-            _tell(descriptor, wire.REPLY.pack(wire.ENDED, pid, status, int(usage.ru_utime * 1e6), int(usage.ru_stime * 1e6),
-                                         usage.ru_maxrss))
+            user, system = int(usage.ru_utime * 1e6), int(usage.ru_stime * 1e6)
+            _tell(descriptor, wire.REPLY.pack(wire.ENDED, pid, status, user, system, usage.ru_maxrss))
             os.close(descriptor)
 
     def _signal(self, token: int, number: int, tree: bool) -> None:

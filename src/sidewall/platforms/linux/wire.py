@@ -9,9 +9,8 @@ commands run: only ``REPLY``, on the command's own status descriptor.
 
 from __future__ import annotations
 
-import struct
-
 import _socket
+import struct
 
 REPLY = struct.Struct("<iiqqqq")
 """kind, pid or errno, wait status or which argument failed, user and system microseconds, peak resident KiB."""
