@@ -14,11 +14,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Names what this machine could not run: one line a directory of tests, above pytest's own last line."""
+    """Names what this machine could not run: one line a directory of tests, above the reasons."""
     skipped: dict[str, int] = {}
     for report in terminalreporter.stats.get("skipped", ()):
         lane = "/".join(report.nodeid.split("::")[0].split("/")[:2])
         skipped[lane] = skipped.get(lane, 0) + 1
     if skipped:
         told = ", ".join(f"{lane} ({count})" for lane, count in sorted(skipped.items()))
-        terminalreporter.write_line(f"lanes with skipped tests, reasons above: {told}", yellow=True)
+        terminalreporter.write_line(f"lanes with skipped tests, reasons below: {told}", yellow=True)
