@@ -1,0 +1,164 @@
+"""Why a command failed, as far as the policy is the reason: which rule denied what, and what would allow it.
+
+Knows: refused acts that the enforcement saw, symptoms in the output, the policy's answers.  Must not know: cells.
+A symptom becomes a denial only if the policy denies it; a failure of any other kind has none.
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+from sidewall.policy.decide import decide, describe, smallest_change
+from sidewall.policy.model import NETWORK_ON, FileRule, Request
+from sidewall.record import Record
+from sidewall.session import symptoms
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sidewall.platforms.contract import Attempt
+    from sidewall.policy.model import Decision, Policy, Source
+
+PATH, NETWORK, UNIX = "path", "network", "unix"
+MOST = 8
+NOT_EXECUTABLE = 126
+ANY_HOST = "*"
+
+IDLE_SOCKETS = ("/run/nscd/", "/var/run/nscd/", "/run/systemd/", "/var/run/systemd/", "/dev/log", "/run/dbus/",
+                "/var/lib/sss/", "/run/avahi-daemon/")
+"""What the C library and loggers try in passing, with or without success: never why a command failed."""
+
+
+class Denial(Record):
+    """One act that the policy denied.
+
+    ``kind`` is ``path``, ``network`` or ``unix``; ``action`` ``read``, ``write`` or ``connect``; ``target`` the path,
+    the host or host:port (``*``: some host).  ``rule`` is the deciding rule (``default`` if none did), ``source`` where
+    that is written, ``reason`` a sentence; ``suggestion`` the smallest change that would allow it, '' if there is none.
+    """
+
+    kind: str
+    action: str
+    target: str
+    rule: str
+    source: str
+    reason: str
+    suggestion: str = ""
+
+    def sentence(self) -> str:
+        """For people: what was denied, and why."""
+        return f"{self.target} {self.reason}" if self.reason else f"{self.action} {self.target}: denied"
+
+
+def explain(policy: Policy, returncode: int, output: bytes, attempts: Sequence[Attempt],
+            cwd: str | bytes | None) -> tuple[Denial, ...]:
+    """The denials behind a failure, the likeliest first, at most ``MOST``; none for a success.
+
+    ``output`` is the end of what the command wrote, ``attempts`` what the enforcement saw, ``cwd`` where it started
+    (None: the workspace).
+    """
+    if not returncode:
+        return ()
+    start = policy.workspace if cwd is None else cwd if isinstance(cwd, str) else cwd.decode("utf-8", "surrogateescape")
+    text = output.decode("utf-8", "replace")
+    found: dict[tuple[str, str], Denial] = {}
+    for denial in (*_paths(policy, text, start, returncode), *_hosts(policy, text), *_sockets(policy, text),
+                   *_attempts(policy, attempts)):
+        found.setdefault((denial.kind, denial.target), denial)
+        if len(found) == MOST:
+            break
+    return tuple(found.values())
+
+
+def one_line(denials: Sequence[Denial]) -> str:
+    """For people, in one line: the first denial, what would allow it, how many more there are; '' without any."""
+    if not denials:
+        return ""
+    first = denials[0]
+    change = f"; to allow it: {first.suggestion}" if first.suggestion else ""
+    more = f" (and {len(denials) - 1} more)" if len(denials) > 1 else ""
+    return f"{first.sentence().rstrip('.')}{change}{more}"
+
+
+def _paths(policy: Policy, text: str, cwd: str, returncode: int) -> Iterator[Denial]:
+    for kind, written in symptoms.paths(text):
+        path = _absolute(written, cwd, policy.home)
+        if not path:
+            continue
+        if kind != symptoms.WRITE:
+            denial = _ask(policy, PATH, "read", path)
+            if denial is not None:
+                yield denial
+                continue
+        if kind == symptoms.WRITE or (kind == symptoms.EITHER and returncode != NOT_EXECUTABLE):
+            denial = _ask(policy, PATH, "write", path)
+            if denial is not None:
+                yield denial
+
+
+def _hosts(policy: Policy, text: str) -> Iterator[Denial]:
+    for host, port in symptoms.hosts(text):
+        if not host:
+            if policy.network.mode != NETWORK_ON:
+                yield Denial(kind=NETWORK, action="connect", target=ANY_HOST, rule="default", source="",
+                             reason=f"the network is {policy.network.mode}", suggestion="")
+            continue
+        target = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+        denial = _ask(policy, NETWORK, "connect", target)
+        if denial is not None:
+            yield denial
+
+
+def _sockets(policy: Policy, text: str) -> Iterator[Denial]:
+    for path in symptoms.sockets(text):
+        denial = _ask(policy, UNIX, "connect", posixpath.normpath(path))
+        if denial is not None:
+            yield denial
+
+
+def _attempts(policy: Policy, attempts: Sequence[Attempt]) -> Iterator[Denial]:
+    for attempt in attempts:
+        kind, action = {"connect": (NETWORK, "connect"), "unix": (UNIX, "connect")}.get(attempt.kind, (PATH, "write"))
+        if kind == UNIX and attempt.target.startswith(IDLE_SOCKETS):
+            continue
+        denial = _ask(policy, kind, action, attempt.target)
+        if denial is not None:
+            yield denial.replace(reason=attempt.reason) if attempt.reason else denial
+
+
+def _ask(policy: Policy, kind: str, action: str, target: str) -> Denial | None:
+    request = Request(action=action, target=target)
+    decision = decide(policy, request)
+    if decision.allowed:
+        return None
+    return Denial(kind=kind, action=action, target=target, rule=rule_text(decision),
+                  source=source_text(decision.source), reason=decision.reason,
+                  suggestion=smallest_change(policy, request))
+
+
+def rule_text(decision: Decision) -> str:
+    """The deciding rule in the words of a configuration file."""
+    rule = decision.rule
+    if rule is None:
+        return decision.kind
+    if isinstance(rule, FileRule):
+        return f"{rule.access} {rule.path}"
+    return f"{'allow' if rule.allow else 'deny'} {rule.pattern}"
+
+
+def source_text(source: Source) -> str:
+    """Where a rule is written: file and key, or the layer."""
+    return describe(source)
+
+
+def _absolute(written: str, cwd: str, home: str) -> str:
+    path = written.strip()
+    if not path or "://" in path or "\n" in path or "\0" in path or len(path) > 4096:
+        return ""
+    if path == "~" or path.startswith("~/"):
+        path = home + path[1:]
+    return posixpath.normpath(posixpath.join(cwd, path))
+
+
+Denial.__module__ = "sidewall"

@@ -1,0 +1,169 @@
+"""The cell of one sandbox: made at first use, once, whoever comes first; ended once, whatever way the sandbox goes.
+
+Knows: which policy, when to open and close, what all commands of a sandbox share.  Must not know: how a command's
+output is read, or any platform.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+
+from sidewall.errors import CellGone, UsageError
+from sidewall.platforms.contract import Cell
+from sidewall.policy.environ import filter_environ
+from sidewall.policy.model import WRITE, FileRule
+from sidewall.session import system
+from sidewall.session.leftovers import Leftovers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from sidewall.plan.guarantees import Guarantee
+    from sidewall.policy.model import Policy
+
+    Opener: TypeAlias = Callable[[Policy, str], Cell]
+    """Makes a cell from a policy and a tier's name."""
+
+CLOSED_HINT = "make a new Sandbox; a closed one stays closed"
+
+
+def machine_cell(policy: Policy, tier: str) -> Cell:
+    """A cell of this machine's own backend.
+
+    Raises:
+        GuaranteeError: something that the policy requires cannot be enforced here; nothing was started.
+        MachineError: the machine did not do its part; nothing is left behind.
+    """
+    from sidewall.plan import compile as compile_plan
+    from sidewall.platforms import detect
+
+    backend = detect.backend()
+    return backend.apply(compile_plan(policy, backend.facts(policy, tier=tier), tier=tier))
+
+
+class Opening:
+    """Shared by a sandbox's methods and its processes.  ``resolve`` gives the policy when it is first needed.
+
+    ``cell``, ``environment`` (the variables of commands that bring none; never changed once there), ``null`` (an open
+    descriptor of the null device), ``guarantees`` and ``session_id`` are there while the sandbox is open.
+    """
+
+    def __init__(self, resolve: Callable[[], Policy], tier: str, opener: Opener | None) -> None:
+        self._resolve = resolve
+        self._tier = tier
+        self._opener = opener or machine_cell
+        self._lock = threading.Lock()
+        self._closed = False
+        self._owner = 0
+        self._end: Callable[[], object] | None = None
+        self._policy: Policy | None = None
+        self._shared: Policy | None = None
+        self._root = -1
+        self.cell: Cell | None = None
+        self.environment: dict[bytes, bytes] = {}
+        self.null = -1
+        self.guarantees: tuple[Guarantee, ...] = ()
+        self.session_id = ""
+        self.leftovers = Leftovers()
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force, resolved at first use.  Raises PolicyError."""
+        policy = self._policy
+        if policy is None:
+            policy = self._policy = self._resolve()
+        return policy
+
+    def ready(self) -> Cell:
+        """The open cell; opens it at the first call.
+
+        Raises:
+            CellGone: the sandbox is closed.
+            UsageError: this process is a fork of the one that opened the sandbox.
+            PolicyError, MachineError: as opening raises them.
+        """
+        cell = self.cell
+        if cell is None:
+            return self._open()
+        if os.getpid() != self._owner:
+            raise UsageError("this sandbox belongs to the process that opened it, not to its fork",
+                             hint="open a Sandbox in the new process")
+        return cell
+
+    def _open(self) -> Cell:
+        with self._lock:
+            if self._closed:
+                raise CellGone("the sandbox is closed", hint=CLOSED_HINT)
+            if self.cell is not None:
+                return self.cell
+            policy = self.policy
+            environment = filter_environ(policy.environ, system.environment())
+            cell = self._opener(policy, self._tier)
+            opened: list[int] = []
+            leftovers = Leftovers()
+            try:
+                opened.append(os.open(os.devnull, os.O_RDWR | getattr(os, "O_CLOEXEC", 0)))
+                opened.append(os.open("/", getattr(os, "O_PATH", 0) | getattr(os, "O_CLOEXEC", 0)))
+                self._end = weakref.finalize(self, _end, os.getpid(), cell, leftovers, opened)
+            except BaseException:
+                for fd in opened:
+                    os.close(fd)
+                cell.close()
+                raise
+            self.null, self._root = opened
+            self.leftovers = leftovers
+            chosen = {os.fsencode(name) for name, _ in policy.environ.set}
+            for name, value in cell.environment.items():
+                if name not in chosen:
+                    environment[name] = value
+            self.environment = environment
+            self.guarantees = cell.plan.guarantees
+            self.session_id = os.urandom(8).hex()
+            self._owner = os.getpid()
+            self.cell = cell
+            return cell
+
+    def view(self) -> tuple[Policy, int]:
+        """For file operations: the policy to ask, and a descriptor of the root to start from.
+
+        A cell that does not lend its own root shows its commands other directories at ``private`` paths than the host
+        has there, so nothing at these may be touched from outside, but for a temporary directory that both see.
+        """
+        cell, policy = self.ready(), self.policy
+        root: int = getattr(cell, "root_fd", -1)
+        if root >= 0:
+            return policy, root
+        if self._shared is None:
+            rules = policy.files
+            temporary = os.fsdecode(cell.environment.get(b"TMPDIR", b""))
+            if temporary and temporary not in policy.private:
+                rules += (FileRule(path=temporary, access=WRITE),)
+            self._shared = policy.replace(files=rules, private=())
+        return self._shared, self._root
+
+    def kill(self) -> None:
+        """Ends the cell and all its processes; the next use opens a new one.  No error if there is none."""
+        with self._lock:
+            end, self._end, self.cell, self._shared = self._end, None, None, None
+        if end is not None:
+            end()
+
+    def close(self) -> None:
+        """Ends the cell for good.  Idempotent, and the second of two callers waits for nothing."""
+        self._closed = True
+        self.kill()
+
+
+def _end(owner: int, cell: Cell, leftovers: Leftovers, descriptors: list[int]) -> None:
+    if os.getpid() != owner:
+        return
+    try:
+        cell.close()
+    finally:
+        leftovers.close()
+        for fd in descriptors:
+            os.close(fd)
