@@ -73,13 +73,17 @@ class Cell(Protocol):
     environment: Mapping[bytes, bytes]
     """Variables that a command gets unless the caller sets them: where its private temporary directory is."""
 
+    root_fd: int
+    """An O_PATH descriptor of the cell's root directory, or -1 where a cell sees the host's file system."""
+
     def spawn(self, argv: Sequence[str | bytes], *, cwd: str | bytes | None, env: Mapping[bytes, bytes],
               stdin: int, stdout: int, stderr: int, terminal: tuple[int, int] | None = None,
               confirm: bool = True) -> Child:
         """Starts ``argv`` (literal; argv[0] is looked up in the PATH of ``env``) with these three descriptors.
 
         ``terminal`` = (rows, columns): a new pseudo terminal is the command's stdio and controlling terminal, and
-        the three descriptors are ignored.  ``cwd`` None means the workspace.  With ``confirm`` False the call does
+        the three descriptors are ignored.  ``cwd`` None means the workspace.  ``env`` is not changed while the cell
+        is open: giving the same object again is cheap.  With ``confirm`` False the call does
         not wait for the start: the child's ``pid`` is 0 and ``wait`` raises what would have been raised here.
         Raises FileNotFoundError, PermissionError, NotADirectoryError, OSError as ``subprocess.Popen`` does (its
         ``filename`` set), CellGone when the cell has ended.

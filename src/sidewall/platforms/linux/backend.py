@@ -56,15 +56,17 @@ class LinuxBackend:
             made.group(plan, spare)
             made.watch(plan)
             _hand_over(spare, made)
-            uppers = _build(spare, plan, made.temporary_path())
+            root, *uppers = _build(spare, plan, made.temporary_path())
             carries = made.carries(plan, uppers)
         except BaseException:
             made.undo()
             spare.discard()
             raise
         made.close()
-        return LinuxCell(plan, spare, carries, made.watcher, made.environment(),
-                         terminals=plan.tier == steps.NAMESPACE)
+        if plan.tier != steps.NAMESPACE:
+            os.close(root)
+            root = -1
+        return LinuxCell(plan, spare, carries, made.watcher, made.environment(), root_fd=root)
 
     def recover(self) -> tuple[str, ...]:
         """See ``contract.Backend.recover``."""
@@ -175,7 +177,10 @@ def _hand_over(spare: spares.Spare, made: _Made) -> None:
 
 
 def _build(spare: spares.Spare, plan: Plan, temporary: str) -> list[int]:
-    """Sends the plan to init; the descriptors of the git layers' upper directories.  Raises SystemCallError."""
+    """Sends the plan to init; descriptors of the cell's root and of the git layers' upper directories.
+
+    Raises SystemCallError.
+    """
     from sidewall.platforms.linux import lower
 
     spare.control.settimeout(_SECONDS)

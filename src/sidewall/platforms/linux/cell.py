@@ -86,7 +86,7 @@ class LinuxCell:
     """See ``contract.Cell``."""
 
     def __init__(self, plan: Plan, spare: spares.Spare, carries: tuple[GitCarry, ...], watcher: Watcher | None,
-                 environment: dict[bytes, bytes], *, terminals: bool) -> None:
+                 environment: dict[bytes, bytes], *, root_fd: int) -> None:
         self.plan = plan
         self.environment: Mapping[bytes, bytes] = environment
         self._spare = spare
@@ -94,8 +94,11 @@ class LinuxCell:
         self._administration = spare.administration
         self._carries = carries
         self._watcher = watcher
-        self._terminals = terminals
+        self.root_fd = root_fd
+        self._terminals = root_fd >= 0
         self._token = 0
+        self._sent: Mapping[bytes, bytes] | None = None
+        self._sending = _thread.allocate_lock()
         self._closed = False
         self._workspace = os.fsencode(plan.policy.workspace)
         self._settling = _thread.allocate_lock()
@@ -124,7 +127,11 @@ class LinuxCell:
             master = -1
         inside = terminal if self._terminals else None
         try:
-            self.tell(("start", token, arguments, dict(env), directory, inside, confirm), descriptors)
+            with self._sending:
+                # A session gives the same mapping again and again: init keeps the last one.
+                known = None if env is self._sent else dict(env)
+                self.tell(("start", token, arguments, known, directory, inside, confirm), descriptors)
+                self._sent = env
         except BaseException:
             os.close(status)
             if master >= 0:
@@ -217,6 +224,9 @@ class LinuxCell:
             self.last_held = self._settle_finally()
             self._say(b"settled", b"clean")
             self._administration.close()
+            if self.root_fd >= 0:
+                os.close(self.root_fd)
+                self.root_fd = -1
             spares.reap(self._spare.pid)
 
     last_held: tuple[Held, ...] = ()

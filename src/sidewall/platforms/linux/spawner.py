@@ -34,6 +34,7 @@ class Spawner:
         self._terminals = terminals
         self._running: dict[int, tuple[int, int]] = {}
         self._by_token: dict[int, int] = {}
+        self._environment: dict[bytes, bytes] = {}
         _signal.pthread_sigmask(_signal.SIG_BLOCK, [_signal.SIGCHLD])
         mask = ctypes.c_uint64(1 << (_signal.SIGCHLD - 1))
         self.signals = syscalls.call("signalfd4", -1, ctypes.byref(mask), 8, os.O_CLOEXEC | os.O_NONBLOCK)
@@ -71,10 +72,11 @@ class Spawner:
             self._signal(*arguments)
         return True
 
-    def _start(self, descriptors: list[int], token: int, argv: list[bytes], env: dict[bytes, bytes], cwd: bytes,
+    def _start(self, descriptors: list[int], token: int, argv: list[bytes], known: dict[bytes, bytes] | None, cwd: bytes,
                size: tuple[int, int] | None, confirm: bool) -> None:
         status = descriptors[0]
         master = -1
+        env = self._environment = self._environment if known is None else known
         try:
             which = wire.OF_DIRECTORY
             os.chdir(cwd)
