@@ -32,7 +32,7 @@ PROMISES = {
     },
     LANDLOCK: {
         "write-outside", "read-secrets", "network-egress", "network-host-loopback", "unix-sockets-and-pipes",
-        "name-resolution", "outside-processes", "privileges", "protected-names-restored",
+        "name-resolution", "outside-processes", "privileges", "survivors", "protected-names-restored",
     },
 }  # fmt: skip
 
@@ -162,7 +162,8 @@ class Guard:
 
 def environment(world: World) -> dict[str, str]:
     """The user's environment in the world."""
-    return {
+    here = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}  # where the library lies
+    return here | {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(world.home),
         "XDG_RUNTIME_DIR": str(world.run),

@@ -190,7 +190,7 @@ def probe_shared_memory(key, number):
     attempt("listing", lambda: print(open("/proc/sysvipc/shm").read()))
 
 
-@guards("outside-processes", only=(NAMESPACE,))
+@PROCESSES
 def test_L049_system_v_memory(guard: Guard, world: World) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.shmat.restype = ctypes.c_void_p
