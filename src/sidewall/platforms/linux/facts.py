@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_DIRECTORIES = 1500
 """How many directories of a workspace are looked through for nested repositories and protected names."""
 
-_UNSEARCHED = frozenset(("node_modules", ".venv", "venv", "__pycache__", ".tox", ".mypy_cache", ".pytest_cache"))
+UNSEARCHED = frozenset(("node_modules", ".venv", "venv", "__pycache__", ".tox", ".mypy_cache", ".pytest_cache"))
 
 
 def gather(policy: Policy, report: dict[str, Any], *, listings: bool) -> LinuxFacts:
@@ -123,7 +123,7 @@ def _look_through(root: str, names: tuple[str, ...], protected: list[PathFact], 
                         git.append(repositories.examine(entry.path, hidden))
                     elif name in wanted:
                         protected.append(PathFact(path=entry.path, real=entry.path, kind=_entry_kind(entry)))
-                    elif name not in _UNSEARCHED and entry.is_dir(follow_symlinks=False):
+                    elif name not in UNSEARCHED and entry.is_dir(follow_symlinks=False):
                         queue.append(entry.path)
         except OSError:
             continue
