@@ -28,15 +28,20 @@ if TYPE_CHECKING:
     from sidewall.platforms.linux.watch import Watcher
 
 _GONE = "the sandbox has ended"
+_MOST_IDLE = 64
+TERMINAL = -1
+"""The channel of a command whose status descriptor is its own and is not used again."""
 
 
 class LinuxChild:
     """One command; see ``contract.Child``."""
 
-    def __init__(self, cell: LinuxCell, token: int, pid: int, status: int, master: int,
+    def __init__(self, cell: LinuxCell, token: int, pid: int, channel: int, status: int, master: int,
                  names: tuple[bytes, bytes]) -> None:
         self._cell = cell
         self._token = token
+        self._channel = channel
+        self._silent = False
         self._names = names
         self._reading = _thread.allocate_lock()
         self.pid = pid
@@ -60,6 +65,7 @@ class LinuxChild:
         if len(data) != wire.REPLY.size:
             raise CellGone(_GONE + " while a command was running", hint="open a new one")
         kind, value, status, user, system, resident = wire.REPLY.unpack(data)
+        self._silent = True
         if kind == wire.FAILED:
             raise _not_started(value, self._names[status])
         self._exit = Exit(returncode=os.waitstatus_to_exitcode(status), user_seconds=user / 1e6,
@@ -76,9 +82,10 @@ class LinuxChild:
 
     def close(self) -> None:
         """See ``contract.Child.close``."""
-        for descriptor in (self.status_fd, self.master_fd):
-            if descriptor >= 0:
-                os.close(descriptor)
+        if self.master_fd >= 0:
+            os.close(self.master_fd)
+        if self.status_fd >= 0:
+            self._cell.release(self._channel if self._silent else TERMINAL, self.status_fd)
         self.status_fd = self.master_fd = -1
 
 
@@ -97,6 +104,7 @@ class LinuxCell:
         self.root_fd = root_fd
         self._terminals = root_fd >= 0
         self._token = 0
+        self._idle: list[tuple[int, int]] = []
         self._sent: Mapping[bytes, bytes] | None = None
         self._sending = _thread.allocate_lock()
         self._closed = False
@@ -110,54 +118,91 @@ class LinuxCell:
         """See ``contract.Cell.spawn``."""
         arguments = [os.fsencode(argument) for argument in argv]
         directory = self._workspace if cwd is None else os.path.join(self._workspace, os.fsencode(cwd))
-        self._token = token = self._token + 1
-        if terminal is not None and self._terminals:
-            mine, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
-            status, remote = mine.detach(), theirs.detach()
-            descriptors: tuple[int, ...] = (remote,)
-            master = -1
-        elif terminal is not None:
-            status, remote = os.pipe()
-            master, slave = os.openpty()
-            _resize(master, terminal)
-            descriptors = (remote, slave, slave, slave)
-        else:
-            status, remote = os.pipe()
-            descriptors = (remote, stdin, stdout, stderr)
-            master = -1
-        inside = terminal if self._terminals else None
+        if terminal is not None:
+            return self._spawn_on_terminal(arguments, directory, env, terminal)
         try:
-            with self._sending:
-                # A session gives the same mapping again and again: init keeps the last one.
-                known = None if env is self._sent else dict(env)
-                self.tell(("start", token, arguments, known, directory, inside, confirm), descriptors)
-                self._sent = env
+            channel, status = self._idle.pop()
+            descriptors: tuple[int, ...] = (stdin, stdout, stderr)
+            remote = -1
+        except IndexError:
+            status, remote = os.pipe()
+            channel = status
+            descriptors = (stdin, stdout, stderr, remote)
+        try:
+            token = self._start(channel, arguments, directory, env, None, confirm, descriptors)
         except BaseException:
             os.close(status)
+            raise
+        finally:
+            if remote >= 0:
+                os.close(remote)
+        names = (arguments[0], directory)
+        if not confirm:
+            return LinuxChild(self, token, 0, channel, status, -1, names)
+        pid = self._started(os.read(status, wire.REPLY.size), channel, status, names)
+        return LinuxChild(self, token, pid, channel, status, -1, names)
+
+    def _spawn_on_terminal(self, arguments: list[bytes], directory: bytes, env: Mapping[bytes, bytes],
+                           size: tuple[int, int]) -> LinuxChild:
+        """With a terminal of the cell's own; without mounts, where the cell has none, with one of the host's as its
+        stdio, which then is not a controlling terminal."""
+        mine, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
+        status, remote = mine.detach(), theirs.detach()
+        descriptors: tuple[int, ...] = (remote,)
+        master = slave = -1
+        if not self._terminals:
+            master, slave = os.openpty()
+            _resize(master, size)
+            descriptors = (slave, slave, slave, remote)
+        try:
+            inside = size if self._terminals else None
+            token = self._start(TERMINAL, arguments, directory, env, inside, True, descriptors)
+        except BaseException:
+            for descriptor in (status, master):
+                if descriptor >= 0:
+                    os.close(descriptor)
+            raise
+        finally:
+            for descriptor in (remote, slave):
+                if descriptor >= 0:
+                    os.close(descriptor)
+        names = (arguments[0], directory)
+        answer, received = _receive_master(status)
+        try:
+            pid = self._started(answer, TERMINAL, status, names)
+        except BaseException:
             if master >= 0:
                 os.close(master)
             raise
-        finally:
-            os.close(remote)
-            if terminal is not None and not self._terminals:
-                os.close(slave)
-        names = (arguments[0], directory)
-        if not confirm and inside is None:
-            return LinuxChild(self, token, 0, status, master, names)
-        if inside is not None:
-            answer, master = _receive_master(status)
-        else:
-            answer = os.read(status, wire.REPLY.size)
+        return LinuxChild(self, token, pid, TERMINAL, status, received if received >= 0 else master, names)
+
+    def _start(self, channel: int, arguments: list[bytes], directory: bytes, env: Mapping[bytes, bytes],
+               size: tuple[int, int] | None, confirm: bool, descriptors: tuple[int, ...]) -> int:
+        with self._sending:
+            self._token = token = self._token + 1
+            # A session gives the same mapping again and again: init keeps the last one.
+            known = None if env is self._sent else dict(env)
+            self.tell(("start", token, channel, arguments, known, directory, size, confirm), descriptors)
+            self._sent = env
+        return token
+
+    def _started(self, answer: bytes, channel: int, status: int, names: tuple[bytes, bytes]) -> int:
+        """The pid inside.  Raises what the start failed with, or CellGone."""
         if len(answer) != wire.REPLY.size:
             os.close(status)
             raise CellGone(_GONE, hint="open a new one")
         kind, value, which = wire.REPLY.unpack(answer)[:3]
         if kind != wire.STARTED:
-            os.close(status)
-            if master >= 0:
-                os.close(master)
+            self.release(channel, status)
             raise _not_started(value, names[which])
-        return LinuxChild(self, token, value, status, master, names)
+        return int(value)
+
+    def release(self, channel: int, status: int) -> None:
+        """Takes back a status descriptor; one on which nothing more will be said serves the next command."""
+        if channel == TERMINAL or len(self._idle) >= _MOST_IDLE or self._closed:
+            os.close(status)
+        else:
+            self._idle.append((channel, status))
 
     def tell(self, request: tuple[Any, ...], descriptors: tuple[int, ...]) -> None:
         """One request to init.  Raises CellGone."""
@@ -224,6 +269,9 @@ class LinuxCell:
             self.last_held = self._settle_finally()
             self._say(b"settled", b"clean")
             self._administration.close()
+            for _channel, status in self._idle:
+                os.close(status)
+            self._idle.clear()
             if self.root_fd >= 0:
                 os.close(self.root_fd)
                 self.root_fd = -1

@@ -32,7 +32,8 @@ class Spawner:
     def __init__(self, control: _socket.socket, *, terminals: bool) -> None:
         self._control = control
         self._terminals = terminals
-        self._running: dict[int, tuple[int, int]] = {}
+        self._running: dict[int, tuple[int, int, int]] = {}
+        self._channels: dict[int, int] = {}
         self._by_token: dict[int, int] = {}
         self._environment: dict[bytes, bytes] = {}
         _signal.pthread_sigmask(_signal.SIG_BLOCK, [_signal.SIGCHLD])
@@ -72,18 +73,21 @@ class Spawner:
             self._signal(*arguments)
         return True
 
-    def _start(self, descriptors: list[int], token: int, argv: list[bytes], known: dict[bytes, bytes] | None, cwd: bytes,
-               size: tuple[int, int] | None, confirm: bool) -> None:
-        status = descriptors[0]
-        master = -1
+    def _start(self, descriptors: list[int], token: int, channel: int, argv: list[bytes],
+               known: dict[bytes, bytes] | None, cwd: bytes, size: tuple[int, int] | None, confirm: bool) -> None:
+        stdio = 3 if size is None else 0
+        status = descriptors[stdio] if len(descriptors) > stdio else self._channels[channel]
+        if channel >= 0:
+            self._channels[channel] = status
         env = self._environment = self._environment if known is None else known
+        master = -1
         try:
             which = wire.OF_DIRECTORY
             os.chdir(cwd)
             which = wire.OF_PROGRAM
             if size is None:
                 actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_DUP2, descriptor, number)
-                                                  for number, descriptor in enumerate(descriptors[1:4])]
+                                                  for number, descriptor in enumerate(descriptors[:3])]
             else:
                 master, terminal = _open_terminal(size)
                 actions = [(os.POSIX_SPAWN_OPEN, 0, terminal, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1),
@@ -91,27 +95,28 @@ class Spawner:
             pid = os.posix_spawn(_find(argv[0], env), argv, env, file_actions=actions, setsid=True, setsigmask=[],
                                  setsigdef=_DEFAULTED)
         except OSError as error:
-            _tell(status, wire.REPLY.pack(wire.FAILED, error.errno or 5, which, 0, 0, 0))
-            os.close(status)
+            self._tell_end(channel, status, wire.REPLY.pack(wire.FAILED, error.errno or 5, which, 0, 0, 0))
         else:
-            self._running[pid] = (token, status)
+            self._running[pid] = (token, channel, status)
             self._by_token[token] = pid
-            reply = wire.REPLY.pack(wire.STARTED, pid, 0, 0, 0, 0)
-            if master >= 0:
-                answer = _socket.socket(fileno=status)
-                try:
-                    wire.send(answer, reply, [master])
-                except OSError:
-                    pass
-                finally:
-                    answer.detach()
+            if channel < 0:
+                _send_master(status, wire.REPLY.pack(wire.STARTED, pid, 0, 0, 0, 0), master)
             elif confirm:
-                _tell(status, reply)
+                _tell(status, wire.REPLY.pack(wire.STARTED, pid, 0, 0, 0, 0))
         finally:
             if master >= 0:
                 os.close(master)
-            for descriptor in descriptors[1:]:
+            for descriptor in descriptors[:stdio]:
                 os.close(descriptor)
+
+    def _tell_end(self, channel: int, status: int, reply: bytes) -> None:
+        """The last word on a status descriptor for this command; it stays open while its channel may serve another."""
+        heard = _tell(status, reply)
+        if self._channels.get(channel) != status:
+            os.close(status)
+        elif not heard:
+            del self._channels[channel]
+            os.close(status)
 
     def _reap(self) -> None:
         """Everything that has ended; the first end is told before the signal is read, since its owner waits."""
@@ -130,11 +135,11 @@ class Spawner:
             entry = self._running.pop(pid, None)
             if entry is None:
                 continue
-            token, descriptor = entry
+            token, channel, status_channel = entry
             self._by_token.pop(token, None)
             user, system = int(usage.ru_utime * 1e6), int(usage.ru_stime * 1e6)
-            _tell(descriptor, wire.REPLY.pack(wire.ENDED, pid, status, user, system, usage.ru_maxrss))
-            os.close(descriptor)
+            self._tell_end(channel, status_channel,
+                           wire.REPLY.pack(wire.ENDED, pid, status, user, system, usage.ru_maxrss))
 
     def _signal(self, token: int, number: int, tree: bool) -> None:
         pid = self._by_token.get(token)
@@ -165,12 +170,24 @@ class Spawner:
                 return
 
 
-def _tell(descriptor: int, reply: bytes) -> None:
+def _tell(status: int, reply: bytes) -> bool:
+    """Whether somebody could hear it: the owner may have closed its side, and the command went on without it."""
     try:
-        os.write(descriptor, reply)
+        os.write(status, reply)
     except OSError:
-        # The owner does not listen any more; the command goes on.
+        return False
+    return True
+
+
+def _send_master(status: int, reply: bytes, master: int) -> None:
+    answer = _socket.socket(fileno=status)
+    try:
+        wire.send(answer, reply, [master] if master >= 0 else [])
+    except OSError:
+        # The owner is gone; so will we be.
         return
+    finally:
+        answer.detach()
 
 
 def _find(program: bytes, env: dict[bytes, bytes]) -> bytes:
