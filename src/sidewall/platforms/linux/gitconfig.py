@@ -192,8 +192,9 @@ def sanitize(text: bytes, *, directory: bytes, roots: tuple[bytes, ...]) -> tupl
         if check is not None and (sub is not None) == named and check(value) and _subsection(section, sub):
             kept.append(entry)
             continue
-        name = b".".join((section, key) if sub is None else (section, sub, key)).decode("ascii", "backslashreplace")
-        if section == b"extensions" or (section, key) in ((b"core", b"repositoryformatversion"), (b"core", b"worktree")):
+        words = (section, key) if sub is None else (section, sub, key)
+        name = b".".join(words).decode("ascii", "backslashreplace")
+        if section == b"extensions" or words in ((b"core", b"repositoryformatversion"), (b"core", b"worktree")):
             raise Rejected(f"{name} is not allowed there")
         left.append(name)
     return emit(kept), tuple(left)

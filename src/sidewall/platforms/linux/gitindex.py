@@ -129,8 +129,8 @@ def _check(names: list[bytes], facts: list[tuple[int, bytes, int, int]], *, spli
     for name, (mode, *_) in zip(names, facts, strict=True):
         if mode not in _MODES or (mode == _DIRECTORY) != name.endswith(b"/"):
             raise Rejected(f"an entry has the mode {mode:o}")
-    paths = b"\0".join([name.removesuffix(b"/") for name in names if name or not split])
-    if _BAD_PATH.search(paths) and names:
+    paths = [name.removesuffix(b"/") for name in names if name or not split]
+    if paths and _BAD_PATH.search(b"\0".join(paths)):
         raise Rejected("an entry has a path that leads out of the working tree or into a git directory")
     order = [(name, flags & 0x3000) for name, (_, _, flags, _) in zip(names, facts, strict=True)]
     if not split and any(map(operator.ge, order, order[1:])):

@@ -152,8 +152,8 @@ class Ledger:
             for path in [path for path in table if path.startswith(prefix)]:
                 del table[path]
 
-    def put(self, path: str, data: bytes, hash_name: str = "") -> bool:
-        """Makes the real file hold ``data``; False when it did already.  ``hash_name`` is given for an index.
+    def put(self, path: str, data: bytes, hash_name: str = "", shape: bytes = b"") -> bool:
+        """Makes the real file hold ``data``; False when it did already.  For an index its hash and shape are given.
 
         Raises Conflict, Refused, Busy, OSError (NotADirectoryError, IsADirectoryError: a reference is in the way).
         """
@@ -171,15 +171,15 @@ class Ledger:
                 if stat.S_ISDIR(st.st_mode):
                     raise IsADirectoryError(21, "a directory is in the way", path)
                 current, st = self.host.read(path, max(len(data), self.limits.index_bytes))
-                if current == data:
-                    self._agree(path, st, data, hash_name)
+                if current == data or (shape and _identity(current, hash_name) == shape):
+                    self._agree(path, st, shape or _identity(data))
                     return False
                 if self._changed(path, st, current, hash_name):
                     raise Conflict("changed outside meanwhile; the outside version stays")
             gitfiles.write_all(lock, data)
             st = self.host.commit(path)
             locked = False
-            self._agree(path, st, data, hash_name)
+            self._agree(path, st, shape or _identity(data))
             return True
         finally:
             os.close(lock)
@@ -191,7 +191,7 @@ class Ledger:
         st = self.host.append(path, size, data[size:])
         if st is None:
             return False
-        self._agree(path, st, data, "")
+        self._agree(path, st, _identity(data))
         return True
 
     def drop(self, path: str) -> bytes | None:
@@ -202,7 +202,7 @@ class Ledger:
         lock = self.host.lock(path)
         try:
             current, st = self.host.read(path, self.limits.index_bytes)
-            if self._changed(path, st, current, ""):
+            if self._changed(path, st, current):
                 raise Conflict("changed outside meanwhile; it is not removed")
             self.host.remove(path)
             self._agreed.pop(path, None)
@@ -216,10 +216,10 @@ class Ledger:
         known = self._agreed.get(path)
         return known[0] != gitfiles.signature(st) if known else st.st_ctime_ns > self.opened_ns
 
-    def _agree(self, path: str, st: os.stat_result, data: bytes, hash_name: str) -> None:
-        self._agreed[path] = (gitfiles.signature(st), _identity(data, hash_name))
+    def _agree(self, path: str, st: os.stat_result, identity: bytes) -> None:
+        self._agreed[path] = (gitfiles.signature(st), identity)
 
-    def _changed(self, path: str, st: os.stat_result, current: bytes, hash_name: str) -> bool:
+    def _changed(self, path: str, st: os.stat_result, current: bytes, hash_name: str = "") -> bool:
         if not self.young(path, st):
             return False
         known = self._agreed.get(path)
@@ -235,7 +235,7 @@ class Ledger:
         return _identity(before, hash_name) != _identity(current, hash_name)
 
 
-def _identity(data: bytes, hash_name: str) -> bytes:
+def _identity(data: bytes, hash_name: str = "") -> bytes:
     if hash_name:
         try:
             return gitindex.read(data, hash_name).shape

@@ -106,8 +106,8 @@ _FILES: dict[str, dict[str, Callable[[bytes], object]]] = {
                          "threeway", "dirtyindex"), _FLAG.fullmatch),
     },
     "sequencer": {
-        "todo": lambda data: todo(data, _REVERT_LINE), "head": _OID.fullmatch, "abort-safety": _OID_OR_NOTHING.fullmatch,
-        "opts": gitconfig.sequencer_options,
+        "todo": lambda data: todo(data, _REVERT_LINE), "head": _OID.fullmatch,
+        "abort-safety": _OID_OR_NOTHING.fullmatch, "opts": gitconfig.sequencer_options,
     },
 }
 
