@@ -111,7 +111,7 @@ def named(name: str, patterns: tuple[str, ...]) -> bool:
 
 def _inherited(inherit: str, core: frozenset[str], name: str, value: str | bytes) -> bool:
     if inherit == "core":
-        return (name in core or name.startswith("LC_")) and not _holds_password(value)
+        return (name in core or (name.startswith("LC_") and not looks_secret(name))) and not _holds_password(value)
     return inherit == "all" and not looks_secret(name) and not _holds_password(value)
 
 

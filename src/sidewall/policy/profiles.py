@@ -35,6 +35,9 @@ _MEANING = {
     UNCONFINED: "no confinement at all",
 }
 
+BOUNDS = (WORKSPACE, READ_ONLY, OFFLINE, STRICT)
+"""The profiles to which a policy can be bound without being read as a permission."""
+
 _PRIVATE = {paths.POSIX: ("/tmp", "/var/tmp", "/dev/shm"), paths.WINDOWS: ()}
 
 
