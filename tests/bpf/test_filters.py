@@ -249,3 +249,23 @@ def test_the_fast_path_imports_nothing():
     assert "sidewall.bpf.filters" in loaded
     assert not {name for name in loaded if not name.startswith("sidewall")} - {"__future__"}
     assert "sidewall.bpf.simulate" not in loaded
+
+
+def test_a_shared_host_is_out_of_reach():
+    """Without ipc and pid namespaces of its own, a command may name no process but itself, and no shared key."""
+    for arch in ARCHES:
+        audit, numbers = syscalls.AUDIT_ARCH[arch], syscalls.numbers(arch)
+        apart = check(filters.build(arch, inet=False, unix="none", mediate_unix=False))
+        shared = check(filters.build(arch, inet=False, unix="none", mediate_unix=False, shares_host=True))
+
+        def verdict(program, name, *arguments, audit=audit, numbers=numbers):
+            return run(program, seccomp_data(audit, numbers[name], (*arguments, *[0] * (6 - len(arguments)))))
+
+        for name in verdicts.SHARED_EPERM:
+            assert verdict(apart, name, 1, 2, 3) == ALLOW
+            assert verdict(shared, name, 1, 2, 3) == EPERM
+        for name, own, other in (("prlimit64", (0, 7), (1, 7)), ("setpriority", (0, 0), (0, 5)),
+                                 ("sched_setaffinity", (0, 8), (99, 8)), ("ioprio_set", (1, 0), (1, 5))):
+            assert verdict(apart, name, *other) == ALLOW
+            assert verdict(shared, name, *own) == ALLOW
+            assert verdict(shared, name, *other) == EPERM

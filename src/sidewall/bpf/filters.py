@@ -1,7 +1,7 @@
 """The seccomp filter of a cell: verdicts and parameters in, a classic BPF program out.
 
 Knows: how verdicts by name become one program by number, and the rules on arguments.
-Must not know: how a filter is installed, what the policy asked for beyond the four parameters.
+Must not know: how a filter is installed, what the policy asked for beyond the parameters.
 Follows: seccomp(2) (check the architecture, mind x32, compare 32 bits where the kernel does), clone(2), unshare(2),
 socket(2), unix(7), netlink(7), ioctl_tty(2), personality(2).
 
@@ -55,12 +55,13 @@ _ERRORS = {
 }
 
 
-def build(arch: str, *, inet: bool, unix: str, mediate_unix: bool) -> bytes:
+def build(arch: str, *, inet: bool, unix: str, mediate_unix: bool, shares_host: bool = False) -> bytes:
     """The filter for ``arch`` (``x86_64`` or ``aarch64``), as an array of ``struct sock_filter``.
 
     ``inet``: sockets of the internet families may be made.  ``unix``: ``none`` (only socket pairs), ``mediated``
     (only sockets that must connect before they send, so that connect(2) can be watched) or ``open``.
-    ``mediate_unix``: connect(2) of any family asks the listener of the filter.
+    ``mediate_unix``: connect(2) of any family asks the listener of the filter.  ``shares_host``: the cell has no
+    ipc and pid namespaces of its own, so what reaches other processes through them is refused too.
 
     Raises:
         MachineError: no system call table for this machine.
@@ -68,13 +69,15 @@ def build(arch: str, *, inet: bool, unix: str, mediate_unix: bool) -> bytes:
     """
     if unix not in UNIX_MODES:
         raise InternalError(f"seccomp filter: unix sockets {unix!r}, not one of {', '.join(UNIX_MODES)}")
-    ranges = _ranges(arch, mediate_unix)
+    ranges = _ranges(arch, mediate_unix, shares_host)
     asm = Assembler()
     asm.load(ARCH)
     asm.branch(JEQ, syscalls.AUDIT_ARCH[arch], "", "enosys")
     asm.load(NR)
     _search(asm, ranges)
     _rules(asm)
+    if shares_host:
+        _own_process(asm)
     _sockets(asm, inet, unix)
     for label, error in _ERRORS.items():
         asm.label(label)
@@ -101,7 +104,7 @@ def explain(arch: str) -> tuple[tuple[str, str], ...]:
     return tuple((name, words.get(name, "allow")) for name in syscalls.numbers(arch))
 
 
-def _ranges(arch: str, mediate_unix: bool) -> list[tuple[int, str]]:
+def _ranges(arch: str, mediate_unix: bool, shares_host: bool) -> list[tuple[int, str]]:
     """(first number, label) of each run of numbers with one verdict; the first starts at 0, the last has no end.
 
     x32 calls (bit 30 of the number) and numbers newer than the table fall into the last, which is ENOSYS.
@@ -116,6 +119,13 @@ def _ranges(arch: str, mediate_unix: bool) -> list[tuple[int, str]]:
             special[numbers[name]] = "enosys"
     for name in verdicts.BY_ARGUMENT:
         special[numbers[name]] = name
+    if shares_host:
+        for name in verdicts.SHARED_EPERM:
+            special[numbers[name]] = "eperm"
+        for name in verdicts.SHARED_FIRST_ZERO:
+            special[numbers[name]] = "first zero"
+        for name in verdicts.SHARED_SECOND_ZERO:
+            special[numbers[name]] = "second zero"
     if mediate_unix:
         special[numbers[verdicts.MEDIATED]] = "ask"
     edges: dict[int, str] = {}
@@ -195,6 +205,14 @@ def _rules(asm: Assembler) -> None:
     asm.label("ioctl")
     asm.load(low(1))
     _among(asm, IOCTL_REFUSED, "eperm", "allow")
+
+
+def _own_process(asm: Assembler) -> None:
+    """Calls that may only mean the caller itself, which they name by 0."""
+    for label, argument in (("first zero", 0), ("second zero", 1)):
+        asm.label(label)
+        asm.load(low(argument))
+        asm.branch(JEQ, 0, "allow", "eperm")
 
 
 def _sockets(asm: Assembler, inet: bool, unix: str) -> None:

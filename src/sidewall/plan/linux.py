@@ -183,7 +183,7 @@ def _landlock(policy: Policy, facts: LinuxFacts, layout: linux_paths.Layout) -> 
         Privileges(),
         Landlock(abi=version, fs=writable | rights.READING, net=0 if online else rights.network(version),
                  scope=rights.scopes(version), rules=tuple(rules)),
-        Seccomp(arch=facts.machine, inet=online, unix="none", mediate_unix=False),
+        Seccomp(arch=facts.machine, inet=online, unix="none", mediate_unix=False, shares_host=True),
         _watch(policy, layout, each=True),
     )
 

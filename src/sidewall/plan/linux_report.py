@@ -88,9 +88,10 @@ def _landlock(policy: Policy, facts: LinuxFacts, layout: Layout) -> list[Guarant
         egress = _line("network-egress", ENFORCED, refused)
         loopback = _line("network-host-loopback", ENFORCED, refused, "loopback inside the cell does not work either")
         resolution = _line("name-resolution", ENFORCED, refused)
-    missing = "limits and priorities of the user's other processes can be changed"
+    missing = "the list of the user's processes and their command lines can be read"
+    refused = "seccomp: no ptrace, no shared ipc, no tuning of others"
     processes = _line("outside-processes", PARTIAL if abi >= 6 else OPEN,
-                      "Landlock scopes; seccomp: no ptrace" if abi >= 6 else "seccomp: no ptrace",
+                      f"Landlock scopes; {refused}" if abi >= 6 else refused,
                       missing if abi >= 6 else "signals reach the user's processes before ABI 6", _NAMESPACE_REMEDY)
     return [
         write,

@@ -115,12 +115,14 @@ class Landlock(Step):
 
 
 class Seccomp(Step):
-    """A filter by name with its parameters, in ``sidewall.bpf.filters``; ``mediate_unix``: connects ask the keeper."""
+    """The filter of ``sidewall.bpf.filters`` with its parameters; ``mediate_unix``: connects ask the keeper;
+    ``shares_host``: there are no ipc and pid namespaces that hold the rest."""
 
     arch: str
     inet: bool
     unix: str
     mediate_unix: bool
+    shares_host: bool = False
 
 
 class Privileges(Step):

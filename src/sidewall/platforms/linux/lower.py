@@ -61,7 +61,7 @@ def lower(plan: Plan, temporary: str) -> dict[str, Any]:
             message["landlock"] = (step.abi, step.fs, step.net, step.scope, rules)
         elif isinstance(step, steps.Seccomp):
             message["filter"] = filters.build(step.arch, inet=step.inet, unix=step.unix,
-                                              mediate_unix=step.mediate_unix)
+                                              mediate_unix=step.mediate_unix, shares_host=step.shares_host)
             message["mediate"] = step.mediate_unix
     if shown:
         first_writable = next((index for index, operation in enumerate(operations) if operation[0] == "writable"),
