@@ -145,8 +145,10 @@ def _namespace(policy: Policy, facts: LinuxFacts, layout: linux_paths.Layout) ->
     steps.append(ReadOnlyRoot())
     steps += [PrivateTmpfs(path=path) for path in TEMPORARY]
     steps.append(PrivateTmpfs(path="/run", mode=0o755, sealed=True))
-    steps += [Show(path=path) for path in (*layout.shown, *RUN_SHOWN)]
-    steps += layout.hides
+    steps += [Show(path=path) for path in RUN_SHOWN]
+    # From the top down: what is shown may hold what is hidden, and the other way round.
+    views: list[Show | Hide] = [*(Show(path=path) for path in layout.shown), *layout.hides]
+    steps += sorted(views, key=_place)
     steps += layout.writable
     steps += layout.git
     steps += layout.protects
@@ -167,6 +169,10 @@ def _namespace(policy: Policy, facts: LinuxFacts, layout: linux_paths.Layout) ->
                          mediate_unix=facts.notify))
     steps.append(_watch(policy, layout, each=False))
     return tuple(steps)
+
+
+def _place(step: Show | Hide) -> tuple[list[str], bool]:
+    return (step.parent.split("/"), True) if isinstance(step, Hide) else (step.path.split("/"), False)
 
 
 def _landlock(policy: Policy, facts: LinuxFacts, layout: linux_paths.Layout) -> tuple[Step, ...]:

@@ -38,6 +38,8 @@ def lower(plan: Plan, temporary: str) -> dict[str, Any]:
         elif isinstance(step, steps.Hide):
             operations.append(("hide", step.parent, list(step.names)))
             late.append(("seal", step.parent))
+        elif isinstance(step, steps.Show):
+            operations.append(("show", step.path))
         elif isinstance(step, steps.Writable) and plan.tier == steps.NAMESPACE:
             operations.append(("writable", step.path))
         elif isinstance(step, steps.GitOverlay):
@@ -63,10 +65,6 @@ def lower(plan: Plan, temporary: str) -> dict[str, Any]:
             message["filter"] = filters.build(step.arch, inet=step.inet, unix=step.unix,
                                               mediate_unix=step.mediate_unix, shares_host=step.shares_host)
             message["mediate"] = step.mediate_unix
-    if shown:
-        first_writable = next((index for index, operation in enumerate(operations) if operation[0] == "writable"),
-                              len(operations))
-        operations[first_writable:first_writable] = [("show", path) for path in shown]
     if tasks:
         place = next(index for index, operation in enumerate(operations) if operation[0] == "proc")
         operations.insert(place + 1, ("pid_limit", tasks))
