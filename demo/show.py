@@ -57,11 +57,31 @@ def attacks(rows: list[tuple[str, str, str, bool]]) -> None:
     OUT.print(table)
 
 
-def verdict(good: bool, text: str) -> None:
-    """The last line."""
-    if OUT.is_terminal:
-        OUT.print()
-        colour = "green" if good else "red"
-        OUT.print(Panel(Text(text, style=f"bold {colour}"), border_style=colour))
-    else:
-        OUT.print(f"\n{'OK' if good else 'FAILED'}: {text}", markup=False)
+def guarantees(rows: list[tuple[str, str, str, str]]) -> None:
+    """(name, level, mechanism, what is missing)."""
+    if not OUT.is_terminal:
+        for name, level, mechanism, reason in rows:
+            OUT.print(f"{level:<9} {name:<23} {mechanism}", markup=False)
+            if reason:
+                OUT.print(f"{'':34}{reason}", markup=False)
+        return
+    colours = {"enforced": "green", "partial": "yellow", "advisory": "yellow", "open": "red"}
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for head in ("guarantee", "level", "by what"):
+        table.add_column(head, overflow="fold")
+    for name, level, mechanism, reason in rows:
+        what = Text(mechanism)
+        if reason:
+            what.append(f"\n{reason}", style="dim")
+        table.add_row(name, Text(level, style=colours.get(level, "")), what)
+    OUT.print(table)
+
+
+def verdict(good: bool, parts: list[str]) -> None:
+    """The last words: one line, or a box."""
+    if not OUT.is_terminal:
+        OUT.print(f"\n{'OK' if good else 'FAILED'}: {'; '.join(parts)}", markup=False)
+        return
+    colour = "green" if good else "red"
+    OUT.print()
+    OUT.print(Panel(Text("\n".join(parts), style=f"bold {colour}"), border_style=colour), soft_wrap=False)
