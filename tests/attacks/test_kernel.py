@@ -104,7 +104,7 @@ for _ in range(8):
     threading.Thread(target=stop.wait).start()
 results = []
 def one():
-    results.append(sidewall.run(sys.argv[2:], cwd=sys.argv[1], stdout=-1, stderr=-2))
+    results.append(sidewall.run(sys.argv[1:], stdout=-1, stderr=-2))
 runners = [threading.Thread(target=one) for _ in range(4)]
 for runner in runners: runner.start()
 for runner in runners: runner.join()
@@ -134,9 +134,14 @@ def test_LX13_threads_of_the_launcher(world: World) -> None:
     """Restrictions bind the calling thread: a launcher with many threads must start clean children all the same."""
     inner = command(probe_each_thread, world.nonce, path=world.canary)
     done = subprocess.run(
-        [sys.executable, "-P", "-c", MANY_THREADS, str(world.workspace), *inner],
-        env=environment(world), cwd=world.base, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
-    )  # fmt: skip
+        [sys.executable, "-P", "-c", MANY_THREADS, *inner],
+        env=environment(world),
+        cwd=world.workspace,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
     text = done.stdout.decode()
     assert text.count("ATTACK-END") == 4, (text, done.stderr)
     assert text.count("FILTERED") == 16 and "FREE-THREAD" not in text
