@@ -6,6 +6,8 @@ Must not know: this machine; that comes in as ``LinuxFacts``.
 
 from __future__ import annotations
 
+import sys
+
 from sidewall.errors import GuaranteeError, UsageError
 from sidewall.plan import linux_paths, linux_report, rights
 from sidewall.plan.facts import LinuxFacts
@@ -130,10 +132,10 @@ def _finish(policy: Policy, tier: str, steps: tuple[Step, ...], report: tuple[li
 
 def digest(steps: tuple[Step, ...]) -> str:
     """SHA-256 of the steps' canonical text, in hexadecimal."""
-    try:
-        from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        from _sha256 import sha256  # type: ignore[import-not-found,no-redef,unused-ignore]
+    if sys.version_info >= (3, 12):
+        from _sha2 import sha256
+    else:
+        from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]
     return str(sha256(repr(steps).encode("utf-8", "surrogatepass")).hexdigest())
 
 
@@ -148,7 +150,8 @@ def _namespace(policy: Policy, facts: LinuxFacts, layout: linux_paths.Layout) ->
     steps += [Show(path=path) for path in RUN_SHOWN]
     # From the top down: what is shown may hold what is hidden, and the other way round.
     views: list[Show | Hide] = [*(Show(path=path) for path in layout.shown), *layout.hides]
-    steps += sorted(views, key=_place)
+    views.sort(key=_place)
+    steps += views
     steps += layout.writable
     steps += layout.git
     steps += layout.protects

@@ -91,15 +91,17 @@ class _Made:
             if isinstance(step, steps.Placeholder):
                 by_root.setdefault(step.root, []).append(step.name)
         if by_root:
-            from sidewall.platforms.linux.lease import Lease
+            from sidewall.platforms.linux.lease import Lease, check_apart
 
+            check_apart(_roots(plan))
             for root, names in sorted(by_root.items()):
                 self.held.append(Lease(root, tuple(names)))
 
     def private(self, plan: Plan) -> None:
         if any(isinstance(step, steps.PrivateDirectory) for step in plan.steps):
-            from sidewall.platforms.linux.lease import Temporary
+            from sidewall.platforms.linux.lease import Temporary, check_apart
 
+            check_apart(_roots(plan))
             self.temporary = Temporary()
 
     def group(self, plan: Plan, spare: spares.Spare) -> None:
@@ -160,6 +162,10 @@ class _Made:
         self.close()
         if self.watcher is not None:
             self.watcher.close()
+
+
+def _roots(plan: Plan) -> tuple[str, ...]:
+    return tuple(step.path for step in plan.steps if isinstance(step, steps.Writable))
 
 
 def _hand_over(spare: spares.Spare, made: _Made) -> None:

@@ -36,6 +36,15 @@ def state_directory() -> str:
     return path
 
 
+def check_apart(roots: tuple[str, ...]) -> None:
+    """A journal that a command could write would be an order to us.  Raises MachineError."""
+    state = os.path.realpath(state_directory())
+    for root in roots:
+        if state == root or state.startswith(root.rstrip("/") + "/"):
+            raise MachineError(f"the state directory {state} lies in the writable root {root}",
+                               hint="set XDG_STATE_HOME to a directory outside the workspace")
+
+
 class Mutex:
     """Held for the few system calls in which a journal and what it speaks of are changed together."""
 
@@ -227,7 +236,7 @@ def _undo(lines: list[str]) -> list[str]:
     undone = []
     for line in lines[1:]:
         name, _, inode = line.partition("\t")
-        if _remove(root, name, inode):
+        if "/" not in name and _remove(root, name, inode):
             undone.append(f"removed the placeholder {lines[0]}/{name}")
     os.close(root)
     return undone
