@@ -11,7 +11,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Self, dataclass_transform
+    from typing import Any, ClassVar, Self, dataclass_transform
 else:
 
     def dataclass_transform(**_options):
@@ -30,8 +30,8 @@ class Record:
         AttributeError: on assignment or deletion.
     """
 
-    __fields__ = ()
-    __required__ = frozenset()
+    __fields__: ClassVar[tuple[str, ...]] = ()
+    __required__: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls) -> None:
         own = [name for name in cls.__annotations__ if not name.startswith("__")]
