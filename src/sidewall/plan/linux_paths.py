@@ -27,6 +27,8 @@ from sidewall.policy import protect
 from sidewall.policy.model import DENY, GIT_COMMIT, READ, WRITE, Policy
 
 _COVERED = ("/tmp", "/var/tmp", "/run")
+_SYSTEM = ("/etc", "/usr", "/var", "/opt", "/boot", "/proc", "/sys", "/dev", "/run")
+"""Directories whose entries are replaced while a cell stands (a snapshot of them would grow old): never composed."""
 
 
 class Layout:
@@ -43,6 +45,7 @@ class Layout:
         self.readable: tuple[str, ...] = ()
         self.held: tuple[str, ...] = ()
         self.weak_secrets: list[str] = []
+        self.bare_secrets: list[str] = []
         self.weak_names: list[str] = []
         self.git_problem = ""
         self.notes: tuple[str, ...] = ()
@@ -63,22 +66,28 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
     roots = [root.path for root in layout.writable]
     composed = []
     for path in denied:
-        if any(is_within(path, root) for root in roots):
+        inside = any(is_within(path, root) for root in roots)
+        if tier == LANDLOCK:
+            # Reading a root cannot be had without reading all in it; elsewhere what is not listed is not readable.
+            layout.bare_secrets += [path] if inside else []
+        elif inside:
             if _exists(path, known):
                 layout.masks.append(Mask(path=path))
             layout.weak_secrets.append(path)
-        elif is_within(path, policy.home) and path != policy.home:
+        elif path != policy.home and _composable(path, policy.home):
             composed.append(path)
         elif _exists(path, known):
             layout.masks.append(Mask(path=path))
             layout.weak_secrets.append(path)
-    for path in facts.matches:
-        layout.masks.append(Mask(path=path))
-        layout.weak_secrets.append(path)
+    layout.masks += [Mask(path=path) for path in facts.matches]
+    if tier == LANDLOCK:
+        layout.bare_secrets += [path for path in facts.matches if any(is_within(path, root) for root in roots)]
+    layout.weak_secrets += [rule.path for rule in policy.files if rule.access == DENY and rule.glob]
     _compose(composed, known, layout)
     _shown(policy, known, denied, layout)
     if tier == LANDLOCK:
-        layout.readable = readable_cover(frozenset(denied), {item.path: item.entries for item in facts.listings})
+        listings = {item.path: item.entries for item in facts.listings}
+        layout.readable = readable_cover(frozenset((*denied, *facts.matches)), listings)
     _git(policy, facts, tier, layout, notes)
     if tier == NAMESPACE:
         _protected(policy, facts, layout, notes)
@@ -96,9 +105,15 @@ def _real(path: str, known: dict[str, PathFact]) -> str:
 
 
 def _exists(path: str, known: dict[str, PathFact]) -> bool:
-    """Whether a mask is wanted: it exists, and the user could read it at all."""
+    """Whether a mask is wanted: it exists, the user could read it at all, and it is no link to another place (there,
+    where it really lies, it is masked too)."""
     found = known.get(path)
-    return found is not None and found.kind != fact.MISSING and found.readable
+    return found is not None and found.kind != fact.MISSING and found.readable and found.real == path
+
+
+def _composable(path: str, home: str) -> bool:
+    parent = path.rpartition("/")[0]
+    return is_within(path, home) or not (parent == "" or any(is_within(parent, top) for top in _SYSTEM))
 
 
 def _writable_roots(policy: Policy, known: dict[str, PathFact], layout: Layout, notes: list[str]) -> None:
@@ -132,14 +147,27 @@ def _denied(policy: Policy, known: dict[str, PathFact]) -> list[str]:
     """Denied paths, as named and where they really lie, without those below another."""
     names: set[str] = set()
     for rule in policy.files:
-        if rule.access == DENY and not _is_glob(rule.path):
+        if rule.access == DENY and not rule.glob:
+            parent, _, name = rule.path.rpartition("/")
             names.add(rule.path)
             names.add(_real(rule.path, known))
-    return [name for name in sorted(names) if names.isdisjoint(_above(name))]
+            names.add(_real(parent, known) + "/" + name)
+    opened = {_real(rule.path, known) for rule in policy.files if rule.access != DENY}
+    return [name for name in sorted(names) if _counts(name, names, opened)]
+
+
+def _counts(name: str, names: set[str], opened: set[str]) -> bool:
+    """Whether a denied path must be looked after: nothing above it is denied, or what is nearer is readable again."""
+    for above in _above(name):
+        if above in opened:
+            return True
+        if above in names:
+            return False
+    return True
 
 
 def _above(path: str) -> list[str]:
-    """Every directory above ``path``, but for the root."""
+    """Every directory above ``path``, the nearest first, but for the root."""
     found = []
     at = path.rfind("/")
     while at > 0:
@@ -149,21 +177,19 @@ def _above(path: str) -> list[str]:
     return found
 
 
-def _is_glob(path: str) -> bool:
-    return "*" in path or "?" in path or "[" in path
-
-
 def _compose(paths: list[str], known: dict[str, PathFact], layout: Layout) -> None:
-    """One ``Hide`` for each existing directory that holds denied names; a missing one needs none, since its own
-    parent is composed too and will not show it."""
-    by_parent: dict[str, list[str]] = {}
+    """One ``Hide`` for each directory that holds denied names.  Where that does not exist, the first name on the way
+    that does not is hidden: it may come to be.  A parent that is a link is not composed; its target is."""
+    by_parent: dict[str, set[str]] = {}
     for path in paths:
         parent, _, name = path.rpartition("/")
-        by_parent.setdefault(parent, []).append(name)
-    for parent in sorted(by_parent):
         found = known.get(parent)
-        if found is None or found.kind != fact.DIRECTORY:
-            continue
+        while found is not None and found.kind == fact.MISSING and parent:
+            parent, _, name = parent.rpartition("/")
+            found = known.get(parent)
+        if found is not None and found.kind == fact.DIRECTORY and found.real == parent:
+            by_parent.setdefault(parent, set()).add(name)
+    for parent in sorted(by_parent):
         layout.hides.append(Hide(parent=parent, names=tuple(sorted(by_parent[parent]))))
 
 
@@ -172,7 +198,7 @@ def _shown(policy: Policy, known: dict[str, PathFact], denied: list[str], layout
     roots = [root.path for root in layout.writable]
     wanted = [policy.home] if any(is_within(policy.home, top) for top in _COVERED) else []
     for rule in policy.files:
-        if rule.access == READ and not _is_glob(rule.path):
+        if rule.access == READ and not rule.glob:
             path = _real(rule.path, known)
             covered = any(is_within(path, top) and path != top for top in _COVERED)
             if covered or any(is_within(path, secret) for secret in denied):

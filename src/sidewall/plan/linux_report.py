@@ -43,7 +43,7 @@ def _namespace(policy: Policy, facts: LinuxFacts, layout: Layout) -> list[Guaran
     if layout.weak_names:
         names = _line("protected-names", PARTIAL, "read-only binds, git overlay with carry-over; compared and put back",
                       "a file or a symbolic link is held only until a program outside replaces it: "
-                      + ", ".join(sorted(layout.weak_names)[:4]))
+                      + _some(layout.weak_names))
     elif not facts.scanned:
         names = _line("protected-names", PARTIAL, "read-only binds, placeholders, git overlay with carry-over",
                       "the workspace is too large: deep directories are checked when the cell ends")
@@ -110,14 +110,28 @@ def _landlock(policy: Policy, facts: LinuxFacts, layout: Layout) -> list[Guarant
 
 
 def _secrets(layout: Layout, tier: str) -> Guarantee:
-    mechanism = ("their directories are put together without them" if tier == NAMESPACE
-                 else "Landlock allow-list without them")
-    if layout.weak_secrets:
-        return _line("read-secrets", PARTIAL, mechanism + "; masks",
-                     "a mask ends when a program outside replaces the file, and covers no file made later: "
-                     + ", ".join(sorted(set(layout.weak_secrets))[:4]),
-                     "keep secrets out of writable roots, or deny the directory that holds them")
+    reasons, remedy = [], "keep secrets out of writable roots, or deny the directory that holds them"
+    if layout.bare_secrets:
+        reasons.append("readable all the same, since Landlock cannot except them from a writable root: "
+                       + _some(layout.bare_secrets))
+        remedy = _NAMESPACE_REMEDY
+    if tier == NAMESPACE:
+        mechanism = "their directories are put together without them"
+        if layout.weak_secrets:
+            mechanism += "; masks"
+            reasons.append("a mask ends when a program outside replaces the file, and covers no file made later: "
+                           + _some(layout.weak_secrets))
+    else:
+        mechanism = "Landlock allow-list without them"
+        if layout.weak_secrets:
+            reasons.append("a pattern covers no file made later: " + _some(layout.weak_secrets))
+    if reasons:
+        return _line("read-secrets", PARTIAL, mechanism, "; ".join(reasons), remedy)
     return _line("read-secrets", ENFORCED, mechanism)
+
+
+def _some(paths: list[str]) -> str:
+    return ", ".join(sorted(set(paths))[:4])
 
 
 def _limits(policy: Policy, facts: LinuxFacts, tier: str) -> Guarantee:

@@ -16,6 +16,7 @@ from sidewall.policy.model import DENY, WRITE, Policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 MOST_DIRECTORIES = 1500
@@ -35,7 +36,8 @@ def gather(policy: Policy, report: dict[str, Any], *, listings: bool) -> LinuxFa
     git: list[GitFact] = []
     complete = True
     denied = _denied(policy)
-    hidden = tuple([item.real or item.path for item in paths if item.path in denied])
+    hidden = tuple([_where(item, known) for item in paths if item.path in denied])
+    matches = _matches(policy, roots)
     for root in roots:
         if root.kind in (fact.DIRECTORY, fact.SYMLINK) and root.real:
             complete &= _look_through(root.real, policy.protected, protected, git, hidden)
@@ -45,37 +47,52 @@ def gather(policy: Policy, report: dict[str, Any], *, listings: bool) -> LinuxFa
         uid=os.geteuid(), landlock=report["landlock"], kinds=tuple(report["kinds"]), refused=report["refused"],
         overlay=report["overlay"], seccomp=machine in ("x86_64", "aarch64"), notify=True, delegated=delegated,
         controllers=controllers, paths=tuple(paths), protected=tuple(protected), git=tuple(git),
-        matches=tuple(_matches(policy, roots)),
-        listings=tuple(_listings(hidden)) if listings else (), scanned=complete)
+        matches=matches, listings=tuple(_listings((*hidden, *matches))) if listings else (), scanned=complete)
 
 
 def _denied(policy: Policy) -> frozenset[str]:
-    return frozenset(rule.path for rule in policy.files if rule.access == DENY and not _is_glob(rule.path))
-
-
-def _is_glob(path: str) -> bool:
-    return "*" in path or "?" in path or "[" in path
+    return frozenset(rule.path for rule in policy.files if rule.access == DENY and not rule.glob)
 
 
 def _paths(policy: Policy) -> list[PathFact]:
     """The rules' paths and the directories that hold denied ones, each looked at once."""
-    wanted: dict[str, None] = {policy.home: None, policy.workspace: None}
+    found: dict[str, PathFact] = {}
+
+    def see(path: str) -> PathFact:
+        if path not in found:
+            found[path] = look(path)
+        return found[path]
+
+    see(policy.home)
+    see(policy.workspace)
     for rule in policy.files:
-        if not _is_glob(rule.path):
-            wanted[rule.path] = None
-            if rule.access == DENY:
-                wanted[rule.path.rpartition("/")[0] or "/"] = None
-    found = [look(path) for path in wanted]
-    for item in list(found):
-        # A secret reached by a link lies elsewhere: the directory there is composed too.
-        if item.real and item.real != item.path and item.real not in wanted:
-            found.append(look(item.real))
-            parent = item.real.rpartition("/")[0] or "/"
-            if parent not in wanted:
-                wanted[parent] = None
-                found.append(look(parent))
-            wanted[item.real] = None
-    return found
+        if rule.glob:
+            continue
+        item = see(rule.path)
+        if rule.access == DENY:
+            # A secret reached by a link lies elsewhere: the directory there is composed too.
+            parent, _, name = rule.path.rpartition("/")
+            holder = _existing(parent or "/", see)
+            for path in {item.real or item.path, f"{holder.real}/{name}"} if holder.path == parent else {item.path}:
+                see(path)
+                _existing(path.rpartition("/")[0] or "/", see)
+    return list(found.values())
+
+
+def _where(item: PathFact, known: dict[str, PathFact]) -> str:
+    """Where a path really lies; one that does not exist, below what its parent really is."""
+    parent, _, name = item.path.rpartition("/")
+    holder = known.get(parent)
+    return item.real or (f"{holder.real}/{name}" if holder is not None and holder.real else item.path)
+
+
+def _existing(path: str, see: Callable[[str], PathFact]) -> PathFact:
+    """The nearest directory above that exists, the path itself included; all on the way are seen."""
+    item = see(path)
+    while item.kind == fact.MISSING and path != "/":
+        path = path.rpartition("/")[0] or "/"
+        item = see(path)
+    return item
 
 
 def look(path: str) -> PathFact:
@@ -138,29 +155,39 @@ def _entry_kind(entry: os.DirEntry[str]) -> str:
     return fact.DIRECTORY if entry.is_dir() else fact.FILE if entry.is_file() else fact.OTHER
 
 
-def _matches(policy: Policy, roots: list[PathFact]) -> list[str]:
-    """What the policy's deny globs match now, below the writable roots."""
-    patterns = [rule.path for rule in policy.files if rule.access == DENY and _is_glob(rule.path)]
-    if not patterns:
-        return []
+def _matches(policy: Policy, roots: list[PathFact]) -> tuple[str, ...]:
+    """What the policy's deny globs match now: below the writable roots, and below where each glob begins.  A link is
+    none: whatever it leads to, no mask must follow it."""
+    rules = [rule.path for rule in policy.files if rule.access == DENY and rule.glob]
+    if not rules:
+        return ()
     from sidewall.policy import globs
 
-    found = []
-    for root in roots:
-        queue = [root.real]
+    patterns = [globs.Pattern(rule) for rule in rules]
+    starts = [root.real for root in roots if root.real]
+    starts += ["/" + "/".join(pattern.literal[1:]) for pattern in patterns]
+    found: dict[str, None] = {}
+    seen = {"/proc", "/sys", "/dev"}
+    for start in starts:
+        queue = [start]
         for count, directory in enumerate(queue):
             if count >= MOST_DIRECTORIES:
                 break
+            if directory in seen:
+                continue
+            seen.add(directory)
             try:
                 with os.scandir(directory) as entries:
                     for entry in entries:
-                        if any(globs.matches(pattern, entry.path) for pattern in patterns):
-                            found.append(entry.path)
+                        if entry.is_symlink():
+                            continue
+                        if any(pattern.matches(entry.path) for pattern in patterns):
+                            found[entry.path] = None
                         elif entry.is_dir(follow_symlinks=False):
                             queue.append(entry.path)
             except OSError:
                 continue
-    return found
+    return tuple(found)
 
 
 def _listings(hidden: tuple[str, ...]) -> list[Listing]:
