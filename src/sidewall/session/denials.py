@@ -48,7 +48,7 @@ class Denial(Record):
 
     def sentence(self) -> str:
         """For people: what was denied, and why."""
-        return f"{self.target} {self.reason}" if self.reason else f"{self.action} {self.target}: denied"
+        return self.reason or f"{self.action} {self.target}: denied"
 
 
 def explain(policy: Policy, returncode: int, output: bytes, attempts: Sequence[Attempt],
@@ -68,6 +68,8 @@ def explain(policy: Policy, returncode: int, output: bytes, attempts: Sequence[A
         found.setdefault((denial.kind, denial.target), denial)
         if len(found) == MOST:
             break
+    if len([denial for denial in found.values() if denial.kind == NETWORK]) > 1:
+        found.pop((NETWORK, ANY_HOST), None)
     return tuple(found.values())
 
 
@@ -101,8 +103,9 @@ def _hosts(policy: Policy, text: str) -> Iterator[Denial]:
     for host, port in symptoms.hosts(text):
         if not host:
             if policy.network.mode != NETWORK_ON:
-                yield Denial(kind=NETWORK, action="connect", target=ANY_HOST, rule="default", source="",
-                             reason=f"the network is {policy.network.mode}", suggestion="")
+                yield Denial(kind=NETWORK, action="connect", target=ANY_HOST, rule="network", source="",
+                             reason=f"a host cannot be reached: the network is {policy.network.mode}",
+                             suggestion=f'network = {{ mode = "{NETWORK_ON}" }}')
             continue
         target = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
         denial = _ask(policy, NETWORK, "connect", target)
@@ -124,7 +127,7 @@ def _attempts(policy: Policy, attempts: Sequence[Attempt]) -> Iterator[Denial]:
             continue
         denial = _ask(policy, kind, action, attempt.target)
         if denial is not None:
-            yield denial.replace(reason=attempt.reason) if attempt.reason else denial
+            yield denial.replace(reason=f"{attempt.target}: {attempt.reason}") if attempt.reason else denial
 
 
 def _ask(policy: Policy, kind: str, action: str, target: str) -> Denial | None:

@@ -102,19 +102,17 @@ class Opening:
                 return self.cell
             policy = self.policy
             environment = filter_environ(policy.environ, system.environment())
-            cell = self._opener(policy, self._tier)
-            opened: list[int] = []
-            leftovers = Leftovers()
+            opened = null_devices()
             try:
-                opened.append(os.open(os.devnull, os.O_RDWR | getattr(os, "O_CLOEXEC", 0)))
                 opened.append(os.open("/", getattr(os, "O_PATH", 0) | getattr(os, "O_CLOEXEC", 0)))
-                self._end = weakref.finalize(self, _end, os.getpid(), cell, leftovers, opened)
+                cell = self._opener(policy, self._tier)
             except BaseException:
                 for fd in opened:
                     os.close(fd)
-                cell.close()
                 raise
-            self.null, self._root = opened
+            leftovers = Leftovers()
+            self._end = weakref.finalize(self, _end, os.getpid(), cell, leftovers, opened)
+            self.null, self._root = opened[-2:]
             self.leftovers = leftovers
             chosen = {os.fsencode(name) for name, _ in policy.environ.set}
             for name, value in cell.environment.items():
@@ -134,9 +132,8 @@ class Opening:
         has there, so nothing at these may be touched from outside, but for a temporary directory that both see.
         """
         cell, policy = self.ready(), self.policy
-        root: int = getattr(cell, "root_fd", -1)
-        if root >= 0:
-            return policy, root
+        if cell.root_fd >= 0:
+            return policy, cell.root_fd
         if self._shared is None:
             rules = policy.files
             temporary = os.fsdecode(cell.environment.get(b"TMPDIR", b""))
@@ -156,6 +153,18 @@ class Opening:
         """Ends the cell for good.  Idempotent, and the second of two callers waits for nothing."""
         self._closed = True
         self.kill()
+
+
+def null_devices() -> list[int]:
+    """Descriptors of the null device; the last is none of the standard streams.
+
+    Where the caller has closed a standard stream, the null device takes its place for the sandbox's life: else a pipe
+    of ours would get its number, and be taken for standard output by whoever prints, or by a command.
+    """
+    opened: list[int] = []
+    while not opened or opened[-1] <= 2:
+        opened.append(os.open(os.devnull, os.O_RDWR | getattr(os, "O_CLOEXEC", 0)))
+    return opened
 
 
 def _end(owner: int, cell: Cell, leftovers: Leftovers, descriptors: list[int]) -> None:

@@ -30,11 +30,11 @@ def policy_resolver(policy: Policy | Path | None, *, workspace: Path | None, pro
         UsageError: a complete policy together with arguments that would make one, or a profile named twice.
     """
     here = _here()
-    paths = {"write": _paths(write, here), "read": _paths(read, here), "deny": _paths(deny, here)}
+    writes, reads, denials = _paths(write, here), _paths(read, here), _paths(deny, here)
     demanded = None if require is None else tuple(require)
     if isinstance(policy, Policy):
-        given = [name for name, value in (("workspace", workspace), ("profile", profile), *paths.items(),
-                                          ("network", network)) if value]
+        given = [name for name, value in (("workspace", workspace), ("profile", profile), ("write", writes),
+                                          ("read", reads), ("deny", denials), ("network", network)) if value]
         if given:
             raise UsageError(f"a complete policy was given, and {', '.join(given)} beside it",
                              hint="change the policy itself with policy.replace(...)")
@@ -57,8 +57,8 @@ def policy_resolver(policy: Policy | Path | None, *, workspace: Path | None, pro
                                hint="change to a directory that exists, or pass workspace=")
         from sidewall.session import layers
 
-        options = {"file": file} if file else {}
-        found = layers.load(place, profile=name, **paths, require=demanded, network=network, **options)
+        found = layers.load(place, profile=name, write=writes, read=reads, deny=denials, require=demanded,
+                            network=network, file=file)
         return _with(found, None, environ, limits)
 
     return resolve

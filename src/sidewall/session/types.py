@@ -134,7 +134,7 @@ class AccessDenied(SidewallError, PermissionError):
     exit_code = DENIED
 
     def __init__(self, action: str, path: str, decision: Decision | None, reason: str, *, hint: str = "") -> None:
-        _say(self, f"{path} {reason}", hint)
+        _say(self, reason, hint)
         self.action = action
         self.decision = decision
         self.reason = reason

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sidewall.policy.model import Policy
 
 LINKS = 40
+KERNEL_INTERFACES = ("/proc", "/sys")
 HOLD = getattr(os, "O_PATH", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 READ_BIT, WRITE_BIT, SEARCH_BIT = 4, 2, 1
 
@@ -52,6 +53,7 @@ class Place:
         self.missing: tuple[str, ...] = ()
         try:
             self._walk(_parts(path), follow)
+            reachable(self.path)
         except BaseException:
             self.close()
             raise
@@ -83,7 +85,9 @@ class Place:
                     links += 1
                     if links > LINKS:
                         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), self._asked)
-                    check(self.policy, "read", "/" + "/".join([*self._names, name]))
+                    here = "/" + "/".join([*self._names, name])
+                    reachable(here)
+                    check(self.policy, "read", here)
                     target = os.readlink("", dir_fd=fd)
                     if target.startswith("/"):
                         while self._names:
@@ -174,6 +178,14 @@ class Place:
 
 def _parts(path: str) -> list[str]:
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]
+
+
+def reachable(path: str) -> None:
+    """Raises AccessDenied for what is the kernel's and not a file system's."""
+    for interface in KERNEL_INTERFACES:
+        if path == interface or path.startswith(interface + "/"):
+            raise AccessDenied("reach", path, None, f"{path} cannot be reached: {interface} is the kernel's interface",
+                               hint="run a command in the sandbox that reads it")
 
 
 def check(policy: Policy, action: str, path: str) -> None:
