@@ -98,6 +98,9 @@ class Cell(Protocol):
     def close(self) -> None:
         """Kills every process of the cell, waits for its end, undoes the lease.  Idempotent."""
 
+    last_held: tuple[Held, ...]
+    """What ``close`` carried over, put back or kept back, once nothing could change any more."""
+
 
 class Backend(Protocol):
     """One platform."""

@@ -23,6 +23,7 @@ else:
     import _signal
 
 _DEFAULTED = [_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT]
+_STAYING = (_signal.SIGKILL, _signal.SIGSTOP, _signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU)
 _TIOCSPTLCK, _TIOCGPTN, _TIOCSWINSZ = 0x40045431, 0x80045430, 0x5414
 
 
@@ -150,7 +151,8 @@ class Spawner:
         for target in targets:
             try:
                 os.kill(target, number)
-                if number != _signal.SIGKILL and tree:
+                if tree and number not in _STAYING:
+                    # It was stopped to be counted.
                     os.kill(target, _signal.SIGCONT)
             except OSError:
                 continue
