@@ -101,6 +101,7 @@ class AsyncSandbox:
         except BaseException:
             call.kill()
             await _see_end(loop, call)
+            call.reap(0.0)
             raise
         finally:
             call.release()

@@ -104,6 +104,13 @@ class Call:
         except Exception:  # the cell's end is the command's end
             pass
 
+    def reap(self, timeout: float) -> None:
+        """Sees the end of a killed command, whose result nobody wants; no error if the cell is gone."""
+        try:
+            self.child.wait(timeout)
+        except Exception:  # as above
+            pass
+
     def release(self) -> None:
         """Gives back descriptors; a pipe that a background process still holds is read on elsewhere."""
         if self.feed is not None:

@@ -124,6 +124,7 @@ class Sandbox(FileOperations):
                     end = child.wait(GRACE)
         except BaseException:
             call.kill()
+            call.reap(GRACE)
             raise
         finally:
             call.release()
