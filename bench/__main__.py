@@ -41,11 +41,12 @@ def measure(workspace: str, rounds: int, *, with_peers: bool) -> str:
     about = machine.describe(workspace)
     say(f"making a tree of {work.FILES} files")
     work.make_tree(workspace)
+    # Before a cell of ours stands: the names that it holds are there for its time only.
+    programs = peers.programs(workspace, masks(workspace)) if with_peers else []
+    libraries = peers.libraries(workspace) if with_peers else []
     tables: dict[str, list[Contender]] = {}
     with Sandbox(workspace=workspace) as sandbox:
         sandbox.run(["true"], check=True)
-        programs = peers.programs(workspace, masks(workspace)) if with_peers else []
-        libraries = peers.libraries(workspace) if with_peers else []
         one = partial(commands.one_command, sandbox, workspace)
         say("one command in an open session")
         alone = one(commands.TRUE, programs, libraries, rounds)

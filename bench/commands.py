@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -18,6 +19,7 @@ from sidewall import Sandbox
 from sidewall.platforms.detect import prepare
 
 TRUE = ("true",)
+READY = 0.1  # seconds in which a spare has certainly come to wait for its plan
 LOOP = ("sh", "-c", "i=0; while [ $i -lt 300 ]; do /bin/true; i=$((i+1)); done")
 
 
@@ -91,6 +93,7 @@ def opening(workspace: str, programs: Sequence[Program], rounds: int) -> list[Co
     def close_and_prepare() -> None:
         close()
         prepare()
+        time.sleep(READY)
 
     contenders = [
         Contender("bare", partial(silent, TRUE, workspace)),

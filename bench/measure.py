@@ -6,6 +6,7 @@ Knows: how to time calls fairly.  Must not know: what is called.
 from __future__ import annotations
 
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -52,11 +53,18 @@ def interleave(contenders: Sequence[Contender], *, rounds: int, warm: int = 2) -
                 contender.call()
                 elapsed = time.perf_counter() - start
             except Exception as error:
-                contender.failure = f"{type(error).__name__}: {error}".splitlines()[0]
+                contender.failure = reason(error)
                 continue
             if number >= 0:
                 contender.seconds.append(elapsed)
     return [contender for contender in contenders if not contender.failure]
+
+
+def reason(error: Exception) -> str:
+    """Why a contender was left out, in one line."""
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"exit code {error.returncode}"
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def ratio(contenders: Sequence[Contender], name: str, base: str) -> float:

@@ -52,6 +52,9 @@ def make_tree(workspace: str) -> None:
             shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, root / name)
+    for name in (".vscode", ".claude"):  # what most projects have of the protected names
+        (root / name).mkdir()
+        (root / name / "settings.json").write_text("{}\n")
     (root / ".gitignore").write_text("__pycache__/\nwheels/\nchurn/\n")
     environ = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     identity = ("-c", "user.name=bench", "-c", "user.email=bench@localhost")

@@ -51,14 +51,17 @@ def main() -> int:
     except Stopped as stop:
         show.verdict(False, [str(stop)])
         return 1
+    except sidewall.SidewallError as error:
+        show.verdict(False, [str(error), *([error.hint] if error.hint else [])])
+        return error.exit_code
     finally:
         if scene:
             scene.close()
         shutil.rmtree(place, ignore_errors=True)
-    failed = sum(good for *_, good in rows)
+    held = sum(good for *_, good in rows)
     left = place.exists()
-    good = work_done and failed == len(rows) and not left
-    said = [f"{tested} inside", f"{failed} of {len(rows)} attacks failed as they should", tier]
+    good = work_done and held == len(rows) and not left
+    said = [f"{tested} inside", f"{held} of {len(rows)} attacks ended as promised", tier]
     show.verdict(good, [*said, f"{place} is left over" if left else "nothing is left behind"])
     return 0 if good else 1
 
@@ -125,8 +128,10 @@ def attack(scene: Scene) -> list[tuple[str, str, str, bool]]:
         lost = bare.won(run_bare(bare, scene.workspace))
         scene.reset()
         inside = catalogue(scene)[number]
-        held, said = run_inside(inside, scene.workspace)
-        rows.append((inside.name, "succeeded" if lost else "failed", said if held else "SUCCEEDED", held))
+        held, said, level = run_inside(inside, scene.workspace)
+        if not held:
+            said = f"succeeded: {inside.guarantee} is {level} here" if level != "enforced" else "SUCCEEDED"
+        rows.append((inside.name, "succeeded" if lost else "failed", said, held or level != "enforced"))
     scene.reset()
     show.attacks(rows)
     return rows
@@ -138,18 +143,18 @@ def run_bare(attack: Attack, workspace: Path) -> str:
     return done.stdout + done.stderr
 
 
-def run_inside(attack: Attack, workspace: Path) -> tuple[bool, str]:
-    """The attack in a session of its own: whether it was held, and what it ran into."""
+def run_inside(attack: Attack, workspace: Path) -> tuple[bool, str, str]:
+    """The attack in a session of its own: whether it was held, what it ran into, and what had been promised."""
     with sidewall.Sandbox(workspace=workspace) as sandbox:
+        levels = {line.name: line.level for line in sandbox.guarantees}
         done = sandbox.run(attack.argv, capture_output=True, text=True, timeout=60)
         output = done.stdout + done.stderr
-        won = False if attack.later else attack.won(output)
+        won = not attack.later and attack.won(output)
     if attack.later:
-        won = attack.won(output)
-        return not won, "ended with the session"
+        return not attack.won(output), "ended with the session", levels[attack.guarantee]
     lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
     reason = lines[-1].split(": ")[-1] if lines else "nothing happened outside"
-    return not won, re.sub(r"^\[Errno \d+\] ", "", reason)[:60]
+    return not won, re.sub(r"^\[Errno \d+\] ", "", reason)[:60], levels[attack.guarantee]
 
 
 def guarantees(workspace: Path) -> str:

@@ -95,9 +95,13 @@ class Scene:
 
 @dataclass(frozen=True)
 class Attack:
-    """``argv`` tries; ``won`` looks from outside, given the output; ``later``: look when the session has ended."""
+    """``argv`` tries; ``won`` looks from outside, given the output; ``later``: look when the session has ended.
+
+    ``guarantee`` is the promise that it would break.
+    """
 
     name: str
+    guarantee: str
     argv: tuple[str, ...]
     won: Callable[[str], bool]
     later: bool = False
@@ -126,23 +130,31 @@ def catalogue(scene: Scene) -> list[Attack]:
             return False
         return True
 
+    # fmt: off
     return [
-        Attack("write into the home directory", sh("echo owned >>~/.bashrc"), lambda _: not untouched()),
-        Attack("the same through a link in the workspace", sh("ln -s ~/.bashrc link; echo owned >>link"),
-               lambda _: not untouched()),
-        Attack("make a file outside world-writable", sh("chmod 666 ~/.bashrc"),
-               lambda _: (home / ".bashrc").stat().st_mode & 0o777 == 0o666),
-        Attack("read ~/.ssh/id_ed25519", sh("cat ~/.ssh/id_ed25519"), lambda output: scene.key in output),
-        Attack("read a token from the environment", sh("env; cat /proc/$PPID/environ"),
-               lambda output: scene.token in output),
-        Attack("connect to a server on this machine", python(connect), lambda _: scene.accepted(scene.server)),
-        Attack("talk to a unix socket outside", python(bus), lambda _: scene.accepted(scene.bus)),
-        Attack("plant a git hook that your next commit runs", sh(hook), hook_runs),
-        Attack("kill a process outside", sh(f"kill -9 {pid}"), killed),
-        Attack("trace a process outside", python(trace), lambda output: "traced 0" in output),
-        Attack("leave a process behind", sh(f"setsid sleep {scene.marker} >/dev/null 2>&1 & sleep 0.3"),
+        Attack("write into the home directory", "write-outside",
+               sh("echo owned >>~/.bashrc"), lambda _: not untouched()),
+        Attack("the same through a link in the workspace", "write-outside",
+               sh("ln -s ~/.bashrc link; echo owned >>link"), lambda _: not untouched()),
+        Attack("make a file outside world-writable", "metadata-outside",
+               sh("chmod 666 ~/.bashrc"), lambda _: (home / ".bashrc").stat().st_mode & 0o777 == 0o666),
+        Attack("read ~/.ssh/id_ed25519", "read-secrets",
+               sh("cat ~/.ssh/id_ed25519"), lambda output: scene.key in output),
+        Attack("read a token from the environment", "read-secrets",
+               sh("env; cat /proc/$PPID/environ"), lambda output: scene.token in output),
+        Attack("connect to a server on this machine", "network-host-loopback",
+               python(connect), lambda _: scene.accepted(scene.server)),
+        Attack("talk to a unix socket outside", "unix-sockets-and-pipes",
+               python(bus), lambda _: scene.accepted(scene.bus)),
+        Attack("plant a git hook that your next commit runs", "protected-names", sh(hook), hook_runs),
+        Attack("kill a process outside", "outside-processes", sh(f"kill -9 {pid}"), killed),
+        Attack("trace a process outside", "outside-processes",
+               python(trace), lambda output: "traced 0" in output),
+        Attack("leave a process behind", "survivors",
+               sh(f"setsid sleep {scene.marker} >/dev/null 2>&1 & sleep 0.3"),
                lambda _: bool(scene.survivors()), later=True),
-    ]  # fmt: skip
+    ]
+    # fmt: on
 
 
 def sh(line: str) -> tuple[str, ...]:
