@@ -40,10 +40,9 @@ class LinuxBackend:
     def facts(self, policy: Policy, *, tier: str = "auto") -> LinuxFacts:
         """See ``contract.Backend.facts``.  The spare that was asked stays ready for ``apply``."""
         spare = spares.take(kinds_for(policy, tier))
-        report = spare.report()
-        refused = bool(report["refused"])
+        found = facts.gather(policy, spare.report, listings=tier == steps.LANDLOCK)
         spares.give_back(spare)
-        return facts.gather(policy, report, listings=refused or tier == steps.LANDLOCK)
+        return found
 
     def apply(self, plan: Plan) -> LinuxCell:
         """See ``contract.Backend.apply``."""
@@ -54,9 +53,11 @@ class LinuxBackend:
             made.leases(plan)
             made.private(plan)
             made.group(plan, spare)
-            made.watch(plan)
             _hand_over(spare, made)
-            root, *uppers = _build(spare, plan, made.temporary_path())
+            _send(spare, plan, made.temporary_path())
+            # While the cell is built.
+            made.watch(plan)
+            root, *uppers = _receive(spare)
             carries = made.carries(plan, uppers)
         except BaseException:
             made.undo()
@@ -182,20 +183,31 @@ def _hand_over(spare: spares.Spare, made: _Made) -> None:
         made.handed_over = True
 
 
-def _build(spare: spares.Spare, plan: Plan, temporary: str) -> list[int]:
-    """Sends the plan to init; descriptors of the cell's root and of the git layers' upper directories.
-
-    Raises SystemCallError.
-    """
+def _send(spare: spares.Spare, plan: Plan, temporary: str) -> None:
+    """Gives init the plan.  Raises MachineError."""
     from sidewall.platforms.linux import lower
 
+    try:
+        wire.send_request(spare.control, lower.lower(plan, temporary))
+    except OSError as error:
+        raise _silent(error) from None
+
+
+def _silent(error: OSError) -> MachineError:
+    return MachineError(f"the cell process did not answer: {error.strerror or error}",
+                        hint="try again; `sidewall doctor` looks at the machine")
+
+
+def _receive(spare: spares.Spare) -> list[int]:
+    """Waits until the cell stands; descriptors of its root and of the git layers' upper directories.
+
+    Raises SystemCallError, MachineError.
+    """
     spare.control.settimeout(_SECONDS)
     try:
-        spare.control.send(marshal.dumps(lower.lower(plan, temporary)))
         data, descriptors = wire.receive(spare.control)
     except OSError as error:
-        raise MachineError(f"the cell process did not answer: {error.strerror or error}",
-                           hint="try again; `sidewall doctor` looks at the machine") from None
+        raise _silent(error) from None
     finally:
         spare.control.settimeout(None)
     if data[:1] == b"R":

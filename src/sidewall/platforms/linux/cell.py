@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import _socket
 import _thread
-import marshal
 import os
 import select
 
@@ -65,7 +64,7 @@ class LinuxChild:
         if len(data) != wire.REPLY.size:
             raise CellGone(_GONE + " while a command was running", hint="open a new one")
         kind, value, status, user, system, resident = wire.REPLY.unpack(data)
-        self._silent = True
+        self._silent = kind != wire.FAILED or value != wire.EMFILE
         if kind == wire.FAILED:
             raise _not_started(value, self._names[status])
         self._exit = Exit(returncode=os.waitstatus_to_exitcode(status), user_seconds=user / 1e6,
@@ -118,6 +117,10 @@ class LinuxCell:
         """See ``contract.Cell.spawn``."""
         arguments = [os.fsencode(argument) for argument in argv]
         directory = self._workspace if cwd is None else os.path.join(self._workspace, os.fsencode(cwd))
+        if not arguments:
+            raise ValueError("argv is empty")
+        if b"\0" in directory or b"\0" in b"".join(arguments):
+            raise ValueError("embedded null byte")
         if terminal is not None:
             return self._spawn_on_terminal(arguments, directory, env, terminal)
         try:
@@ -144,8 +147,7 @@ class LinuxCell:
 
     def _spawn_on_terminal(self, arguments: list[bytes], directory: bytes, env: Mapping[bytes, bytes],
                            size: tuple[int, int]) -> LinuxChild:
-        """With a terminal of the cell's own; without mounts, where the cell has none, with one of the host's as its
-        stdio, which then is not a controlling terminal."""
+        """With a terminal of the cell's own; without mounts, where the cell has none, with one of the host's."""
         mine, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
         status, remote = mine.detach(), theirs.detach()
         descriptors: tuple[int, ...] = (remote,)
@@ -181,7 +183,7 @@ class LinuxCell:
         with self._sending:
             self._token = token = self._token + 1
             # A session gives the same mapping again and again: init keeps the last one.
-            known = None if env is self._sent else dict(env)
+            known = None if env is self._sent else _checked(env)
             self.tell(("start", token, channel, arguments, known, directory, size, confirm), descriptors)
             self._sent = env
         return token
@@ -193,7 +195,7 @@ class LinuxCell:
             raise CellGone(_GONE, hint="open a new one")
         kind, value, which = wire.REPLY.unpack(answer)[:3]
         if kind != wire.STARTED:
-            self.release(channel, status)
+            self.release(channel if value != wire.EMFILE else TERMINAL, status)
             raise _not_started(value, names[which])
         return int(value)
 
@@ -206,23 +208,12 @@ class LinuxCell:
 
     def tell(self, request: tuple[Any, ...], descriptors: tuple[int, ...]) -> None:
         """One request to init.  Raises CellGone."""
-        data = marshal.dumps(request)
-        memory = -1
-        if len(data) > wire.LARGEST_MESSAGE:
-            memory = os.memfd_create("request", os.MFD_CLOEXEC)
-            view = memoryview(data)
-            while view:
-                view = view[os.write(memory, view):]
-            data, descriptors = b"M", (memory, *descriptors)
         try:
-            wire.send(self._control, data, descriptors)
+            wire.send_request(self._control, request, descriptors)
         except OSError as error:
             if error.errno in (9, 32, 104, 107):
                 raise CellGone(_GONE, hint="open a new one") from None
             raise
-        finally:
-            if memory >= 0:
-                os.close(memory)
 
     def settle(self) -> tuple[Held, ...]:
         """See ``contract.Cell.settle``."""
@@ -306,6 +297,15 @@ class LinuxCell:
                 self.close()
             except Exception:
                 return
+
+
+def _checked(env: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    known = dict(env)
+    if any(not name or b"=" in name for name in known):
+        raise ValueError("illegal environment variable name")
+    if b"\0" in b"".join(known) or b"\0" in b"".join(known.values()):
+        raise ValueError("embedded null byte")
+    return known
 
 
 def _not_started(errno: int, name: bytes) -> OSError:

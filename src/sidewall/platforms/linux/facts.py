@@ -25,8 +25,10 @@ MOST_DIRECTORIES = 1500
 UNSEARCHED = frozenset(("node_modules", ".venv", "venv", "__pycache__", ".tox", ".mypy_cache", ".pytest_cache"))
 
 
-def gather(policy: Policy, report: dict[str, Any], *, listings: bool) -> LinuxFacts:
-    """Facts for this policy; ``report`` is what a started cell process said of the kernel."""
+def gather(policy: Policy, ask: Callable[[], dict[str, Any]], *, listings: bool) -> LinuxFacts:
+    """Facts for this policy.  ``ask`` waits for what a started cell process says of the kernel: that comes last, so
+    that the process can find it out meanwhile.  ``listings``: they are wanted, even if namespaces are not refused.
+    """
     release = os.uname().release.split(".")
     machine = os.uname().machine
     paths = _paths(policy)
@@ -41,13 +43,15 @@ def gather(policy: Policy, report: dict[str, Any], *, listings: bool) -> LinuxFa
     for root in roots:
         if root.kind in (fact.DIRECTORY, fact.SYMLINK) and root.real:
             complete &= _look_through(root.real, policy.protected, protected, git, hidden)
+    report = ask()
+    listed = _listings((*hidden, *matches)) if listings or report["refused"] else []
     delegated, controllers = cgroups.delegated() if policy.limits.memory_bytes else ("", ())
     return LinuxFacts(
         machine=machine, kernel=(int(release[0]), int("".join(c for c in release[1] if c.isdigit()) or 0)),
         uid=os.geteuid(), landlock=report["landlock"], kinds=tuple(report["kinds"]), refused=report["refused"],
         overlay=report["overlay"], seccomp=machine in ("x86_64", "aarch64"), notify=True, delegated=delegated,
         controllers=controllers, paths=tuple(paths), protected=tuple(protected), git=tuple(git),
-        matches=matches, listings=tuple(_listings((*hidden, *matches))) if listings else (), scanned=complete)
+        matches=matches, listings=tuple(listed), scanned=complete)
 
 
 def _denied(policy: Policy) -> frozenset[str]:

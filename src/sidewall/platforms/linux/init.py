@@ -30,7 +30,6 @@ else:
 
 ADMINISTRATION, CONTROL = 3, 4
 NODES = ("null", "zero", "full", "random", "urandom", "tty")
-MESSAGE = 1 << 18
 
 
 def wipe_environment() -> None:
@@ -64,6 +63,8 @@ def main(owner: int, wanted: str) -> None:
     _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
     for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGPIPE):
         _signal.signal(number, _signal.SIG_IGN)
+    # An owner that ignores it would keep us from ever learning how a child ended.
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     syscalls.prctl(confine.PR_SET_NAME, *_name(b"sidewall"))
     syscalls.prctl(confine.PR_SET_CHILD_SUBREAPER, 1)
     for descriptor in (ADMINISTRATION, CONTROL):
@@ -123,7 +124,13 @@ def _inside(link: _socket.socket, kinds: tuple[str, ...], refused: str) -> None:
     code = 1
     try:
         confine.die_with_parent()
+        if "pid" not in kinds:
+            # The keeper is one too, but does not wait for orphans before the end.
+            syscalls.prctl(confine.PR_SET_CHILD_SUBREAPER, 1)
         ready = link.recv(64)
+        if not ready or _has_ended(link):
+            # The keeper ended before its end could reach us by signal.
+            return
         if ready != b"ok":
             refused = refused or ready.decode() or "EIO"
         builder = build.Builder()
@@ -132,9 +139,9 @@ def _inside(link: _socket.socket, kinds: tuple[str, ...], refused: str) -> None:
         # While the owner makes its plan: what is needed after it.
         from sidewall.platforms.linux import landlock, seccomp, spawner  # noqa: F401
 
-        message = control.recv(MESSAGE)
-        if message:
-            _become(marshal.loads(message), builder, control, link)
+        plan, _descriptors = wire.receive_request(control)
+        if plan is not None:
+            _become(plan, builder, control, link)
             code = 0
     except build.StepFailed as failure:
         _complain(control, failure.operation, failure.path, failure.error)
@@ -142,6 +149,13 @@ def _inside(link: _socket.socket, kinds: tuple[str, ...], refused: str) -> None:
         _complain(control, "confine", str(error.filename or ""), error)
     finally:
         os._exit(code)
+
+
+def _has_ended(link: _socket.socket) -> bool:
+    try:
+        return not link.recv(1, _socket.MSG_DONTWAIT | _socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
 
 
 def _complain(control: _socket.socket, step: str, path: str, error: OSError) -> None:
@@ -196,7 +210,7 @@ def _become(plan: dict[str, Any], builder: build.Builder, control: _socket.socke
         version, fs, net, scope, rules = plan["landlock"]
         landlock.restrict(version, fs, net, scope, rules)
     gc.disable()
-    server: Spawner = spawner.Spawner(control, terminals=bool(plan["terminals"]))
+    server: Spawner = spawner.Spawner(control)
     listener = -1
     if plan["filter"]:
         listener = seccomp.install(plan["filter"], listen=bool(plan["mediate"]))

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import _socket
 import ctypes
-import marshal
 import os
 import select
-import struct
 
-from sidewall.platforms.linux import syscalls, wire
+from sidewall.platforms.linux import syscalls, terminals, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,15 +22,16 @@ else:
 
 _DEFAULTED = [_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT]
 _STAYING = (_signal.SIGKILL, _signal.SIGSTOP, _signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU)
-_TIOCSPTLCK, _TIOCGPTN, _TIOCSWINSZ = 0x40045431, 0x80045430, 0x5414
+EINVAL = 22
+_HEADROOM = 8
+"""Descriptors kept free: a request must always arrive whole."""
 
 
 class Spawner:
     """Serves requests from the control socket until it closes; then returns, and the cell ends with the process."""
 
-    def __init__(self, control: _socket.socket, *, terminals: bool) -> None:
+    def __init__(self, control: _socket.socket) -> None:
         self._control = control
-        self._terminals = terminals
         self._running: dict[int, tuple[int, int, int]] = {}
         self._channels: dict[int, int] = {}
         self._by_token: dict[int, int] = {}
@@ -41,7 +40,9 @@ class Spawner:
         mask = ctypes.c_uint64(1 << (_signal.SIGCHLD - 1))
         self.signals = syscalls.call("signalfd4", -1, ctypes.byref(mask), 8, os.O_CLOEXEC | os.O_NONBLOCK)
         # wait4's first result imports this module; afterwards nothing may need the disk.
-        __import__("resource")
+        import resource
+
+        self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
     def serve(self) -> None:
         """The loop.  Returns when the owner's side of the control socket is gone."""
@@ -58,16 +59,10 @@ class Spawner:
                     return
 
     def _request(self) -> bool:
-        data, descriptors = wire.receive(self._control)
-        if not data:
+        request, descriptors = wire.receive_request(self._control)
+        if request is None:
             return False
-        if data == b"M":
-            # Larger than a socket message may be: the request is in a memory file.
-            memory = descriptors.pop(0)
-            size = os.fstat(memory).st_size
-            data = os.pread(memory, size, 0)
-            os.close(memory)
-        name, *arguments = marshal.loads(data)
+        name, *arguments = request
         if name == "start":
             self._start(descriptors, *arguments)
         elif name == "signal":
@@ -79,29 +74,40 @@ class Spawner:
         stdio = 3 if size is None else 0
         status = descriptors[stdio] if len(descriptors) > stdio else self._channels[channel]
         if channel >= 0:
-            self._channels[channel] = status
+            self._open_channel(channel, status)
         env = self._environment = self._environment if known is None else known
         master = -1
+        which = wire.OF_PROGRAM
         try:
+            if 0 <= self._most < status + _HEADROOM:
+                raise OSError(wire.EMFILE, "too many commands at once")
             which = wire.OF_DIRECTORY
             os.chdir(cwd)
             which = wire.OF_PROGRAM
-            if size is None:
-                actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_DUP2, descriptor, number)
-                                                  for number, descriptor in enumerate(descriptors[:3])]
+            program = _find(argv[0], env)
+            if channel < 0 and size is None:
+                pid = terminals.start_on(descriptors[0], program, argv, env, _DEFAULTED)
             else:
-                master, terminal = _open_terminal(size)
-                actions = [(os.POSIX_SPAWN_OPEN, 0, terminal, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1),
-                           (os.POSIX_SPAWN_DUP2, 0, 2)]
-            pid = os.posix_spawn(_find(argv[0], env), argv, env, file_actions=actions, setsid=True, setsigmask=[],
-                                 setsigdef=_DEFAULTED)
-        except OSError as error:
-            self._tell_end(channel, status, wire.REPLY.pack(wire.FAILED, error.errno or 5, which, 0, 0, 0))
+                if size is None:
+                    actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_DUP2, descriptor, number)
+                                                      for number, descriptor in enumerate(descriptors[:3])]
+                else:
+                    master, terminal = terminals.open_terminal(size)
+                    actions = [(os.POSIX_SPAWN_OPEN, 0, terminal, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1),
+                               (os.POSIX_SPAWN_DUP2, 0, 2)]
+                pid = os.posix_spawn(program, argv, env, file_actions=actions, setsid=True, setsigmask=[],
+                                     setsigdef=_DEFAULTED)
+        except (OSError, ValueError) as error:
+            errno = (error.errno or 5) if isinstance(error, OSError) else EINVAL
+            if errno == wire.EMFILE:
+                # The owner does not use this channel again.
+                self._channels.pop(channel, None)
+            self._tell_end(channel, status, wire.REPLY.pack(wire.FAILED, errno, which, 0, 0, 0))
         else:
             self._running[pid] = (token, channel, status)
             self._by_token[token] = pid
             if channel < 0:
-                _send_master(status, wire.REPLY.pack(wire.STARTED, pid, 0, 0, 0, 0), master)
+                terminals.send_master(status, wire.REPLY.pack(wire.STARTED, pid, 0, 0, 0, 0), master)
             elif confirm:
                 _tell(status, wire.REPLY.pack(wire.STARTED, pid, 0, 0, 0, 0))
         finally:
@@ -109,6 +115,14 @@ class Spawner:
                 os.close(master)
             for descriptor in descriptors[:stdio]:
                 os.close(descriptor)
+
+    def _open_channel(self, channel: int, status: int) -> None:
+        """The owner numbers channels by its own descriptors: a number that comes again means the old one is closed
+        there.  Here a command that still runs closes it at its end."""
+        before = self._channels.get(channel, status)
+        self._channels[channel] = status
+        if before != status and all(entry[2] != before for entry in self._running.values()):
+            os.close(before)
 
     def _tell_end(self, channel: int, status: int, reply: bytes) -> None:
         """The last word on a status descriptor for this command; it stays open while its channel may serve another."""
@@ -181,17 +195,6 @@ def _tell(status: int, reply: bytes) -> bool:
     return True
 
 
-def _send_master(status: int, reply: bytes, master: int) -> None:
-    answer = _socket.socket(fileno=status)
-    try:
-        wire.send(answer, reply, [master] if master >= 0 else [])
-    except OSError:
-        # The owner is gone; so will we be.
-        return
-    finally:
-        answer.detach()
-
-
 def _find(program: bytes, env: dict[bytes, bytes]) -> bytes:
     """execvp(3)'s search with the command's own PATH.  Raises FileNotFoundError or PermissionError."""
     if not program:
@@ -210,22 +213,6 @@ def _find(program: bytes, env: dict[bytes, bytes]) -> bytes:
     if refused:
         raise PermissionError(13, "found, not executable")
     raise FileNotFoundError(2, "not found in PATH")
-
-
-def _open_terminal(size: tuple[int, int]) -> tuple[int, str]:
-    """A new pseudo terminal of the cell: its master side and the path of its other side (pty(7))."""
-    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-    try:
-        zero = ctypes.c_int(0)
-        syscalls.check(syscalls.libc.ioctl(master, ctypes.c_ulong(_TIOCSPTLCK), ctypes.byref(zero)), "ioctl TIOCSPTLCK")
-        number = ctypes.c_int(0)
-        syscalls.check(syscalls.libc.ioctl(master, ctypes.c_ulong(_TIOCGPTN), ctypes.byref(number)), "ioctl TIOCGPTN")
-        room = struct.pack("HHHH", size[0], size[1], 0, 0)
-        syscalls.check(syscalls.libc.ioctl(master, ctypes.c_ulong(_TIOCSWINSZ), room), "ioctl TIOCSWINSZ")
-    except OSError:
-        os.close(master)
-        raise
-    return master, f"/dev/pts/{number.value}"
 
 
 def _processes() -> list[tuple[int, int, int]]:

@@ -10,15 +10,24 @@ commands run: only ``REPLY``, on the command's own status descriptor.
 from __future__ import annotations
 
 import _socket
+import marshal
+import os
 import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 REPLY = struct.Struct("<iiqqqq")
 """kind, pid or errno, wait status or which argument failed, user and system microseconds, peak resident KiB."""
 
 STARTED, FAILED, ENDED = 1, 2, 3
 OF_PROGRAM, OF_DIRECTORY = 0, 1
+EMFILE = 24
+"""A failure after which the status descriptor of the command is not used again, on either side."""
 LARGEST_MESSAGE = 48 << 10
 ROOM = 60 << 10
+IN_MEMORY = b"M"
 
 _DESCRIPTOR_ROOM = _socket.CMSG_SPACE(4 * 64)
 
@@ -30,6 +39,37 @@ def send(sock: _socket.socket, data: bytes, descriptors: tuple[int, ...] | list[
         sock.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)])
     else:
         sock.send(data)
+
+
+def send_request(sock: _socket.socket, request: object, descriptors: tuple[int, ...] = ()) -> None:
+    """One request of the owner: in the message itself, or in a memory file when it is larger than a message may be.
+
+    Raises OSError.
+    """
+    data = marshal.dumps(request)  # type: ignore[arg-type]
+    if len(data) <= LARGEST_MESSAGE:
+        send(sock, data, descriptors)
+        return
+    memory = os.memfd_create("request", os.MFD_CLOEXEC)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(memory, view):]
+        send(sock, IN_MEMORY, (memory, *descriptors))
+    finally:
+        os.close(memory)
+
+
+def receive_request(sock: _socket.socket) -> tuple[Any, list[int]]:
+    """One request and its descriptors; None when the owner is gone.  Only for what the owner sent.  Raises OSError."""
+    data, descriptors = receive(sock)
+    if not data:
+        return None, descriptors
+    if data == IN_MEMORY:
+        memory = descriptors.pop(0)
+        data = os.pread(memory, os.fstat(memory).st_size, 0)
+        os.close(memory)
+    return marshal.loads(data), descriptors
 
 
 def receive(sock: _socket.socket, size: int = ROOM) -> tuple[bytes, list[int]]:
