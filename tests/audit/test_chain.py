@@ -231,7 +231,7 @@ def test_other_files_are_left_alone(log: Path) -> None:
 
 @pytest.mark.parametrize(("environ", "expected"), [
     ({"HOME": "/home/u"}, "/home/u/.local/state/sidewall/audit"),
-    ({"HOME": "/home/u", "XDG_STATE_HOME": "/state"}, "/state/sidewall/audit"),
+    ({"HOME": "relative", "XDG_STATE_HOME": "/state"}, "/state/sidewall/audit"),
     ({"HOME": "/home/u", "XDG_STATE_HOME": "relative"}, "/home/u/.local/state/sidewall/audit"),
 ])
 def test_where_it_is(environ: dict[str, str], expected: str) -> None:

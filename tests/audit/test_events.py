@@ -52,13 +52,13 @@ def test_what_json_cannot_say_is_an_error(value: object) -> None:
 
 def test_a_command_tells_its_program_and_no_argument() -> None:
     argv = ["curl", "-H", "Authorization: Bearer hunter2", "https://example.org"]
-    told = events.command("s", argv, pid=7)
+    told = events.command("s", argv, number=7)
     assert told["program"] == "curl" and told["arguments"] == 3
     assert "hunter2" not in events.dumps(told)
 
 
 def test_arguments_are_told_on_request_and_bounded() -> None:
-    told = events.command("s", [b"printf", b"\xff", "x" * 9000, *["y" * 4000] * 9], pid=7, arguments=True)
+    told = events.command("s", [b"printf", b"\xff", "x" * 9000, *["y" * 4000] * 9], arguments=True)
     assert told["argv"][:2] == ["printf", "\udcff"]
     assert len(told["argv"][2]) < 5000 and told["argv"][-1] == "..."
     assert len(events.dumps(told)) < 60000
@@ -72,7 +72,7 @@ def test_a_session_tells_its_promises_and_no_variable() -> None:
 
 def test_denials_are_bounded() -> None:
     denials = [{"path": "p" * 100000, "nested": {"list": ["q" * 100000]}, "number": 3}] * 500
-    told = events.command_exit("s", pid=1, returncode=-9, seconds=1 / 3, denials=denials)
+    told = events.command_exit("s", returncode=-9, seconds=1 / 3, denials=denials)
     assert len(told["denials"]) == 20 and told["denials"][0]["number"] == 3
     assert len(events.dumps(told)) < 300_000
     assert told["returncode"] == -9 and told["seconds"] == 0.333333

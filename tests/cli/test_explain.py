@@ -71,6 +71,15 @@ def test_a_step_from_elsewhere_is_shown_by_its_fields() -> None:
     assert explain.entry(GrantAce(path="C:\\w", mask=7)).title == "grant ace: path=C:\\w, mask=7"
 
 
+def test_neighbours_of_one_kind_share_an_entry() -> None:
+    same = (steps.Protect(path="/w/a"), steps.Protect(path="/w/b"), steps.Protect(path="/w/c"))
+    plan = PLAN.replace(steps=(steps.Mask(path="/m"), *same, steps.Mask(path="/n"), steps.Privileges()))
+    told = explain.entries(plan)
+    assert [entry.title for entry in told[:3]] == ["unreadable: /m", "protected, read-only", "unreadable: /n"]
+    assert told[1].details == ("/w/a, /w/b, /w/c",)
+    assert [entry.title for entry in explain.entries(PLAN)] == [explain.entry(step).title for step in EVERY_STEP]
+
+
 def test_long_lists_are_cut_and_say_so() -> None:
     details = explain.entry(EVERY_STEP[5]).details
     assert len(details) == 7 and details[-1] == "and 14 more"

@@ -99,12 +99,12 @@ def session_open(session: str, plan: Plan) -> Event:
     }
 
 
-def command(session: str, argv: Sequence[str | bytes], *, pid: int, arguments: bool = False) -> Event:
-    """A command was started; ``pid`` is its number inside the cell; ``arguments`` records them all."""
+def command(session: str, argv: Sequence[str | bytes], *, number: int = 1, arguments: bool = False) -> Event:
+    """A command is started, the ``number``-th of its session; ``arguments`` records them all."""
     event: Event = {
         "event": COMMAND,
         "session": session,
-        "pid": pid,
+        "number": number,
         "program": text(argv[0]),
         "arguments": len(argv) - 1,
     }
@@ -125,13 +125,13 @@ def _bounded(arguments: Iterable[str]) -> list[str]:
     return kept
 
 
-def command_exit(session: str, *, pid: int, returncode: int, seconds: float, timed_out: bool = False,
+def command_exit(session: str, *, number: int = 1, returncode: int, seconds: float, timed_out: bool = False,
                  denials: Iterable[dict[str, Any]] = ()) -> Event:
     """A command ended.  ``returncode`` as in subprocess: negative is a signal; ``denials`` as ``Denial.to_dict``."""
     return {
         "event": EXIT,
         "session": session,
-        "pid": pid,
+        "number": number,
         "returncode": returncode,
         "seconds": round(seconds, 6),
         "timed_out": timed_out,

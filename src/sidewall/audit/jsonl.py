@@ -54,10 +54,11 @@ def directory(environ: Mapping[str, str]) -> str:
     """The directory of the log for this user; it need not exist.  Absolute."""
     if sys.platform == "win32":
         base = environ.get("LOCALAPPDATA") or os.path.expanduser("~\\AppData\\Local")
-    else:
-        base = environ.get("XDG_STATE_HOME", "")
-        if not base.startswith("/"):  # the base directory specification: a relative one is to be ignored
-            base = (environ.get("HOME") or os.path.expanduser("~")) + "/.local/state"
+        return os.path.join(base, "sidewall", "state", "audit")
+    base = environ.get("XDG_STATE_HOME", "")
+    if not base.startswith("/"):  # the base directory specification: a relative one is to be ignored
+        home = environ.get("HOME", "")
+        base = (home if home.startswith("/") else os.path.expanduser("~")) + "/.local/state"
     return os.path.join(base, "sidewall", "audit")
 
 

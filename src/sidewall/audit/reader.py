@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 
 from sidewall.audit.jsonl import GENESIS, digest, files, number
 from sidewall.record import Record
@@ -72,14 +73,14 @@ def lines(where: str) -> Iterator[Line]:
 
 def _wait_for_writers(descriptor: int) -> None:
     """Past the append that is under way, so that its half is not taken for a cut."""
-    if os.name == "posix":
+    if sys.platform != "win32":
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_SH)
 
 
 def _release(descriptor: int) -> None:
-    if os.name == "posix":
+    if sys.platform != "win32":
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -29,8 +29,22 @@ class Entry(Record):
 
 
 def entries(plan: Plan) -> tuple[Entry, ...]:
-    """The steps of the plan in order, one entry each."""
-    return tuple(entry(step) for step in plan.steps)
+    """The steps of the plan in order; neighbours that do the same to several objects share one entry."""
+    told: list[Entry] = []
+    row: list[str] = []
+    last = ""
+    for step in plan.steps:
+        one = entry(step)
+        verb, _, what = one.title.partition(": ")
+        same = type(step).__name__ + verb if what and not one.details else ""
+        if same and same == last:
+            row.append(what)
+            told[-1] = Entry(title=verb, details=(", ".join(row),))
+        else:
+            row = [what]
+            told.append(one)
+        last = same
+    return tuple(told)
 
 
 def entry(step: Step) -> Entry:

@@ -1,0 +1,41 @@
+"""The table of all verbs: one place for ``argparse``, for ``--help`` and for completion.
+
+Knows: names, shapes, help texts.  Must not know: what a verb does.
+"""
+
+from __future__ import annotations
+
+from sidewall.cli.options import PATH, PROFILE, RULES, RUN, SHELL, Operand, Option, Verb
+
+SHELLS = ("bash", "zsh", "fish", "powershell")
+
+JSON = Option(name="json", help="print JSON")
+
+VERBS = (
+    RUN,
+    SHELL,
+    Verb(name="check", help="say whether a path or host is allowed, and by which rule",
+         options=(Option(name="read", help="ask about reading only"),
+                  Option(name="write", help="ask about writing only"),
+                  *(option for option in RULES if option.name in ("profile", "network")), JSON),
+         operands=(Operand(name="target", help="a path, or a host with an optional :port", kind=PATH),),
+         about="Exit code 0 when everything that was asked is allowed, 1 when not."),
+    Verb(name="explain", help="show the plan and the guarantees for this workspace", options=(*RULES, JSON)),
+    Verb(name="doctor", help="say what this machine can enforce, and how to get more", options=(JSON,),
+         about="Exit code 0 when the default policy can be enforced here, 1 when not."),
+    Verb(name="profile", help="list and show profiles, print the schema, validate a file", options=(JSON,),
+         operands=(Operand(name="action", choices=("list", "show", "schema", "validate"),
+                           help="list; show [NAME]; schema; validate [FILE]"),
+                   Operand(name="name", count="?", kind=PROFILE, help="a profile (show) or a file (validate)"))),
+    Verb(name="trust", help="let a project's own configuration widen the policy",
+         options=(Option(name="remove", help="trust it no longer"), Option(name="list", help="print what is trusted"),
+                  JSON),
+         operands=(Operand(name="path", count="?", kind=PATH, help="the project (default: the current directory)"),)),
+    Verb(name="log", help="read, filter and verify the audit log",
+         options=(Option(name="verify", help="follow the chain of hashes and name the first broken line"),
+                  Option(name="session", metavar="ID", help="only this session (the start of its name is enough)"),
+                  Option(name="denied", help="only commands that were denied something"),
+                  Option(name="tail", metavar="N", help="only the last N events"), JSON)),
+    Verb(name="completion", help="print a completion script for a shell",
+         operands=(Operand(name="shell", choices=SHELLS, help="bash, zsh, fish or powershell"),)),
+)
