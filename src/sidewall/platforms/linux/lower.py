@@ -23,8 +23,7 @@ def lower(plan: Plan, temporary: str) -> dict[str, Any]:
     writable = [step for step in plan.steps if isinstance(step, steps.Writable)]
     shown = [step.path for step in plan.steps if isinstance(step, steps.Show)]
     message: dict[str, Any] = {"operations": [], "landlock": None, "filter": b"", "mediate": False, "limits": [],
-                               "cwd": os.fsencode(plan.policy.workspace), "umask": _umask(),
-                               "terminals": plan.tier == steps.NAMESPACE}
+                               "cwd": os.fsencode(plan.policy.workspace), "umask": _umask()}
     late: list[tuple[Any, ...]] = []
     tasks = 0
     operations: list[tuple[Any, ...]] = message["operations"]
