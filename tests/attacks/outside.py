@@ -23,14 +23,14 @@ from .probes import PYTHON
 class Listener:
     """A service of the host.  Nothing is served: after the attack `got` says what arrived, and whether anybody came."""
 
-    def __init__(self, family: int, kind: int, address: object) -> None:
+    def __init__(self, family: int, kind: int, address: object, backlog: int = 32) -> None:
         self.socket = socket.socket(family, kind)
         self.kind = kind
         if family in (socket.AF_INET, socket.AF_INET6):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(address)  # type: ignore[arg-type]
         if kind == socket.SOCK_STREAM:
-            self.socket.listen(32)
+            self.socket.listen(backlog)
         self.socket.setblocking(False)
 
     @property

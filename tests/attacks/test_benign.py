@@ -42,7 +42,7 @@ def test_L140_devices(guard: Guard, world: World) -> None:
     works(guard, world, command(probe_devices_for_all, world.nonce), "ATTACK-END", "REFUSED full ENOSPC")
 
 
-@FULL
+@ALL
 def test_L141_git_commit(guard: Guard, world: World) -> None:
     script = "echo more >> README.md && echo n > new.txt && git add -A && git commit -qm 'by the agent'"
     works(guard, world, ["sh", "-c", script + " && git log --oneline"], "by the agent", "first")

@@ -230,16 +230,17 @@ NAMES = ("a b", "line\nbreak", "-dash", "[bracket]", "{a,b}", "star*", "que?", "
 
 
 @guards("read-secrets", control=False)
-def test_A12_denied_paths_with_odd_names(guard: Guard, world: World) -> None:
-    """Each name is denied as it is written, one by one: hidden, or the run is refused; never ignored."""
-    read = []
-    for name in NAMES:
-        folder = world.home / "vault" / name
-        token = world.plant_secret(folder / "secret.txt")
-        outcome = guard.run(world, ["cat", str(folder / "secret.txt")], options=("--deny", str(folder)))
-        if token in outcome.text:
-            read.append(name)
-    assert read == []
+@pytest.mark.parametrize("magic", [False, True], ids=["plain", "glob letters"])
+def test_A12_denied_paths_with_odd_names(guard: Guard, world: World, magic: bool) -> None:
+    """Each name is denied as it is written: hidden, or the run is refused; never ignored."""
+    names = [name for name in NAMES if magic == any(letter in name for letter in "*?[")]
+    folders = [world.home / "vault" / name for name in names]
+    tokens = {world.plant_secret(folder / "secret.txt"): folder.name for folder in folders}
+    # Together, and where a name could be taken for a pattern of another one, each by itself.
+    for group in [[folder] for folder in folders] if magic else [folders]:
+        options = tuple(word for folder in group for word in ("--deny", str(folder)))
+        outcome = guard.run(world, ["cat", *(str(folder / "secret.txt") for folder in group)], options=options)
+        assert [name for token, name in tokens.items() if token in outcome.text] == [], str(outcome)
 
 
 @guards("read-secrets", control=False)

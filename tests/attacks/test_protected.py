@@ -133,7 +133,7 @@ def obeyed(repository: Path) -> dict[str, object]:
     for name in names:
         top = repository / ".git" / name
         for path in [top, *sorted(top.rglob("*"))] if top.is_dir() else [top]:
-            if path.is_symlink() or path.is_file():
+            if path.suffix != ".sample" and (path.is_symlink() or path.is_file()):
                 found[str(path)] = path.readlink() if path.is_symlink() else (path.read_bytes(), path.stat().st_mode)
     return found
 
@@ -147,7 +147,7 @@ def test_git_directory(guard: Guard, world: World, row: str) -> None:
     after = obeyed(world.workspace)
     changed = [] if guard.is_control else [name for name in {*before, *after} if before.get(name) != after.get(name)]
     guard.judge(outcome, world.use_git() + changed)
-    if not guard.is_control:
+    if guard.name == NAMESPACE:  # elsewhere the repository is the command's to break, as every file of the workspace
         assert "first" in git(world.workspace, "log", home=world.home), "the user's history is gone"
         assert "fatal" not in git(world.workspace, "status", home=world.home), "the user's repository is broken"
 
@@ -173,7 +173,7 @@ def test_L116_after_the_user_changed_the_config(guard: Guard, world: World) -> N
     running.go()
     outcome = running.finish()
     guard.judge(outcome, world.use_git())
-    if not guard.is_control:
+    if guard.name == NAMESPACE:  # who compares and puts back cannot tell the user's change from the command's
         assert "kept" in git(world.workspace, "config", "user.nickname", home=world.home), "the user's change is lost"
 
 
@@ -188,10 +188,11 @@ def probe_nested_commondir(config, hook):
 
 
 def probe_nested_parent(config, hook):
-    for folder in ("vendor", "vendor/lib"):
-        attempt("away", os.rename, folder, "was-" + folder.replace("/", "-"))
-    copy_repository("was-vendor/lib/.git", "vendor/lib/.git", config)
-    copy_repository("vendor/lib/.git", "vendor/lib/.git", config)
+    if attempt("away", os.rename, "vendor", "was") is None:
+        attempt("the nearer parent away", os.rename, "vendor/lib", "was-lib")
+    for source in ("was/lib/.git", "was-lib/.git", ".git"):
+        if os.path.isdir(source) and not os.path.exists("vendor/lib/.git"):
+            copy_repository(source, "vendor/lib/.git", config)
     write_hooks("vendor/lib/.git/hooks", hook)
 
 
@@ -261,7 +262,10 @@ def test_A09_worktree(guard: Guard, world: World) -> None:
     outcome = guard.attack(world, probe_worktree, *HELPERS, settings={"cwd": tree}, **settings)
     guard.judge(outcome, world.use_git(tree, world.workspace))
     if not guard.is_control:
-        script = "git status --short && git log --oneline && echo x > new.txt && git add new.txt && git commit -qm two"
+        done = guard.run(world, ["sh", "-c", "git status --short && git log --oneline"], cwd=tree)
+        assert done.returncode == 0 and "first" in done.text, str(done)
+    if guard.name == NAMESPACE:
+        script = "echo x > new.txt && git add new.txt && git commit -qm two"
         done = guard.run(world, ["sh", "-c", script], cwd=tree)
         assert done.returncode == 0, str(done)
         assert "two" in git(tree, "log", "-1", home=world.home)
