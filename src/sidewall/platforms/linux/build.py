@@ -164,8 +164,12 @@ class Builder:
         """Puts ``parent`` together anew, without ``names``: an entry that is made later, or that replaces another by
         rename, is not in the cell, since its directory here is not the host's."""
         hidden = frozenset(names)
-        source = syscalls.openat2(syscalls.AT_FDCWD, parent, os.O_RDONLY | os.O_DIRECTORY,
-                                  resolve=syscalls.RESOLVE_NO_SYMLINKS)
+        try:
+            source = syscalls.openat2(syscalls.AT_FDCWD, parent, os.O_RDONLY | os.O_DIRECTORY,
+                                      resolve=syscalls.RESOLVE_NO_SYMLINKS)
+        except FileNotFoundError:
+            # A private directory of the cell covers it whole: it is hidden already.
+            return
         info = os.fstat(source)
         tree = mounts.tmpfs(stat.S_IMODE(info.st_mode) | 0o500)
         mounts.attach(tree, source)
@@ -250,7 +254,10 @@ class Builder:
         os.close(setting)
 
     def _do_seal(self, path: str) -> None:
-        target = mounts.open_path(path)
+        try:
+            target = mounts.open_path(path)
+        except FileNotFoundError:
+            return
         mounts.set_attributes(target, _READ_ONLY, recursive=False)
         os.close(target)
 
