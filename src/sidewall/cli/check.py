@@ -42,21 +42,29 @@ def main(arguments: Namespace) -> int:
 
 
 def questions(target: str, here: str, *, read: bool, write: bool) -> list[Request]:
-    """What is asked.  A word is a path when it looks like one, when it exists, or when ``--read`` or ``--write`` says
-    so; else it is a host.  Raises UsageError."""
+    """What is asked.
+
+    A word is a host when it has a scheme, or when it looks like ``name.tld``, ``host:port`` or an address and there is
+    no such file; with ``--read`` or ``--write`` it is a path.  Raises UsageError.
+    """
     if not target:
         raise UsageError("nothing to check: the target is empty", hint="sidewall check PATH, or check HOST[:PORT]")
     if "://" in target:
         host = target.split("://", 1)[1].split("/", 1)[0].rpartition("@")[2]
         return [Request(action="connect", target=host)]
     path = os.path.expanduser(target)
-    named = os.sep in target or target.startswith((".", "~")) or target == os.curdir
-    if not (read or write or named or os.path.lexists(path)):
+    if not (read or write or os.path.lexists(path)) and _like_a_host(target):
         return [Request(action="connect", target=target)]
     absolute = os.path.normpath(os.path.join(here, path))
     both = read == write
     return [Request(action=action, target=absolute) for action, asked in (("read", read), ("write", write))
             if asked or both]
+
+
+def _like_a_host(word: str) -> bool:
+    if word.startswith((".", "~")) or os.sep in word.strip("[]"):
+        return False
+    return "." in word or ":" in word or word == "localhost"
 
 
 def answer(policy: Policy, request: Request) -> dict[str, Any]:
