@@ -256,9 +256,13 @@ class LinuxCell:
             # First every process ends, then what they left is looked at: nothing can change meanwhile.
             self._control.shutdown(_socket.SHUT_RDWR)
             self._control.close()
-            self._say(b"end", b"dead")
+            self._say(b"end")
+            if self._watcher is not None:
+                self._watcher.get_ready()
+            self._hear(b"dead")
             self.last_held = self._settle_finally()
-            self._say(b"settled", b"clean")
+            self._say(b"settled")
+            self._hear(b"clean")
             self._administration.close()
             for _channel, status in self._idle:
                 os.close(status)
@@ -271,12 +275,18 @@ class LinuxCell:
     last_held: tuple[Held, ...] = ()
     """What ``close`` carried over, put back or kept back."""
 
-    def _say(self, word: bytes, answer: bytes) -> None:
-        """Tells the keeper something and waits for its answer; its end is an answer too."""
-        self._administration.settimeout(10.0)
+    def _say(self, word: bytes) -> None:
+        """Tells the keeper something; that it has ended meanwhile is no error."""
         try:
             self._administration.send(word)
-            while self._administration.recv(8192) not in (answer, b""):
+        except OSError:
+            return
+
+    def _hear(self, word: bytes) -> None:
+        """Waits for the keeper's word; its end is an answer too."""
+        self._administration.settimeout(10.0)
+        try:
+            while self._administration.recv(8192) not in (word, b""):
                 continue
         except OSError:
             return

@@ -101,6 +101,10 @@ class Watcher:
             self.close()
             raise
 
+    def get_ready(self) -> None:
+        """Brings in what the last look needs, for when there is something to wait for anyway."""
+        from sidewall.platforms.linux import watch_fresh, watch_quarantine, watch_restore  # noqa: F401
+
     def compare(self, final: bool = False) -> tuple[Held, ...]:
         """Puts back what changed since the cell was made, and says what was done.
 
