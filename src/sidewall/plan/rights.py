@@ -1,4 +1,7 @@
-"""Landlock's access rights by ABI.  Pure; follows Documentation/userspace-api/landlock.rst."""
+"""Landlock's access rights by ABI.  Pure; follows Documentation/userspace-api/landlock.rst.
+
+Knows: the bits, and which ABI has which.  Must not know: what a policy grants.
+"""
 
 from __future__ import annotations
 

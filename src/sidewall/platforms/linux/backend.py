@@ -157,7 +157,7 @@ class _Made:
 
         if not self.handed_over:
             for held in self.held:
-                lease.end_lease(held.lock, held.root, held.journal, held.placeholders)
+                lease.end_lease(held.lock, held.root, held.journal)
             if self.temporary:
                 lease.end_temporary(self.temporary.path)
         self.close()
@@ -177,7 +177,7 @@ def _hand_over(spare: spares.Spare, made: _Made) -> None:
     if made.temporary:
         descriptors.append(made.temporary.lock)
     if descriptors or made.cgroup:
-        task = {"leases": [held.message() for held in made.held], "cgroup": made.cgroup,
+        task = {"leases": [held.journal for held in made.held], "cgroup": made.cgroup,
                 "temporary": made.temporary_path()}
         wire.send(spare.administration, marshal.dumps(task), descriptors)
         made.handed_over = True

@@ -11,7 +11,7 @@ import stat
 
 from sidewall.plan import facts as fact
 from sidewall.plan.facts import GitFact, LinuxFacts, Listing, PathFact
-from sidewall.platforms.linux import cgroups, repositories
+from sidewall.platforms.linux import cgroups, lease, repositories
 from sidewall.policy.model import DENY, WRITE, Policy
 
 TYPE_CHECKING = False
@@ -132,6 +132,8 @@ def _look_through(root: str, names: tuple[str, ...], protected: list[PathFact], 
                   hidden: tuple[str, ...]) -> bool:
     """Finds protected names and git directories below a root, breadth first; False when it gave up."""
     wanted = frozenset(names)
+    # Another cell's placeholder is nothing of the user's, and goes with that cell unless this one holds it too.
+    ours = lease.placeholders(root) if os.path.isdir(root) else frozenset()
     queue = [root]
     for count, directory in enumerate(queue):
         if count >= MOST_DIRECTORIES:
@@ -140,6 +142,8 @@ def _look_through(root: str, names: tuple[str, ...], protected: list[PathFact], 
             with os.scandir(directory) as entries:
                 for entry in entries:
                     name = entry.name
+                    if name in ours and directory == root:
+                        continue
                     if name == ".git":
                         git.append(repositories.examine(entry.path, hidden))
                     elif name in wanted:

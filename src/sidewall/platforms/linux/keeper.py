@@ -28,7 +28,7 @@ class Keeper:
         self._init = init
         self._link: _socket.socket | None = link
         self._mediator: mediator.Mediator | None = None
-        self._leases: list[tuple[int, int, str, list[tuple[str, int]]]] = []
+        self._leases: list[tuple[int, int, str]] = []
         self._cgroup = ""
         self._temporary = ""
         try:
@@ -82,9 +82,8 @@ class Keeper:
         task = marshal.loads(data)
         self._cgroup = task["cgroup"]
         self._temporary = task["temporary"]
-        for index, entry in enumerate(task["leases"]):
-            self._leases.append((descriptors[2 * index], descriptors[2 * index + 1], entry["journal"],
-                                 entry["placeholders"]))
+        for index, journal in enumerate(task["leases"]):
+            self._leases.append((descriptors[2 * index], descriptors[2 * index + 1], journal))
         # The rest are locks to be held until we end.
         return True
 

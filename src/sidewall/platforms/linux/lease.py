@@ -14,20 +14,18 @@ import os
 
 from sidewall.errors import MachineError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
-
-def state_directory() -> str:
-    """The user's directory for state, made if absent: ``$XDG_STATE_HOME/sidewall`` or ``~/.local/state/sidewall``.
-
-    Raises MachineError when it cannot be made.
-    """
+def state_path() -> str:
+    """The user's directory for state: ``$XDG_STATE_HOME/sidewall`` or ``~/.local/state/sidewall``."""
     base = os.environ.get("XDG_STATE_HOME", "")
     if not base.startswith("/"):
         base = os.path.join(os.path.expanduser("~"), ".local", "state")
-    path = os.path.join(base, "sidewall")
+    return os.path.join(base, "sidewall")
+
+
+def state_directory() -> str:
+    """The user's directory for state, made if absent.  Raises MachineError when it cannot be made."""
+    path = state_path()
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
     except OSError as error:
@@ -68,6 +66,41 @@ def lease_directory() -> str:
     return directory
 
 
+def _journal(directory: str, root: os.stat_result) -> str:
+    return os.path.join(directory, f"{root.st_dev:x}-{root.st_ino:x}")
+
+
+def placeholders(root: str) -> frozenset[str]:
+    """Names in a writable root that living cells hold by placeholders: to everybody else they do not exist.
+
+    Changes nothing.  Raises OSError for a root that is not there.
+    """
+    directory = os.path.join(state_path(), "leases")
+    try:
+        lock = os.open(_journal(directory, os.stat(root)), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return frozenset()
+    place = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        with Mutex(directory):
+            held = _entries(lock, place)
+        return frozenset(name for name in held if _is_empty(place, name))
+    finally:
+        os.close(place)
+        os.close(lock)
+
+
+def _is_empty(root: int, name: str) -> bool:
+    try:
+        directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root)
+    except OSError:
+        return False
+    try:
+        return not os.listdir(directory)
+    finally:
+        os.close(directory)
+
+
 class Lease:
     """The placeholders of one root.  ``lock`` and ``root`` go to the keeper, which then shares the lock."""
 
@@ -75,46 +108,37 @@ class Lease:
         import fcntl
 
         directory = lease_directory()
-        self.placeholders: list[tuple[str, int]] = []
         try:
             self.root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             raise MachineError(f"cannot open the writable root {root}: {error.strerror}",
                                hint="it must be a directory that you can read") from None
-        info = os.fstat(self.root)
-        self.journal = os.path.join(directory, f"{info.st_dev:x}-{info.st_ino:x}")
+        self.journal = _journal(directory, os.fstat(self.root))
         with Mutex(directory):
             self.lock = os.open(self.journal, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             fcntl.flock(self.lock, fcntl.LOCK_SH)
             # What another cell made, or a crashed one left, is in the journal: it is ours, not the user's.
-            lines = _read(self.lock)
-            for name in names:
-                self._hold(root, name, lines)
-            os.ftruncate(self.lock, 0)
-            os.pwrite(self.lock, os.fsencode("\n".join((root, *lines)) + "\n"), 0)
-
-    def _hold(self, root: str, name: str, lines: list[str]) -> None:
-        inode = _inode(self.root, name)
-        if not inode:
+            known = _entries(self.lock, self.root)
+            fresh = [name for name in names if not _inode(self.root, name)]
+            _write(self.lock, root, {**known, **dict.fromkeys(fresh, _INTENDED)})
             try:
-                os.mkdir(name, 0o755, dir_fd=self.root)
+                for name in fresh:
+                    os.mkdir(name, 0o755, dir_fd=self.root)
+                    known[name] = str(_inode(self.root, name))
             except OSError as error:
-                self.close()
-                raise MachineError(f"cannot hold the protected name {root}/{name}: {error.strerror}",
-                                   hint="the writable root must be writable by you") from None
-            inode = _inode(self.root, name)
-            lines.append(f"{name}\t{inode}")
-        if f"{name}\t{inode}" in lines:
-            self.placeholders.append((name, inode))
+                _write(self.lock, root, known)
+                failed = f"cannot hold the protected name {root}/{name}: {error.strerror}"
+            else:
+                _write(self.lock, root, known)
+                return
+        end_lease(self.lock, self.root, self.journal)
+        self.close()
+        raise MachineError(failed, hint="the writable root must be writable by you")
 
     def close(self) -> None:
         """Gives up this process's copies; the keeper's hold."""
         os.close(self.lock)
         os.close(self.root)
-
-    def message(self) -> dict[str, Any]:
-        """What the keeper needs to undo it."""
-        return {"journal": self.journal, "placeholders": self.placeholders}
 
 
 class Temporary:
@@ -132,9 +156,9 @@ class Temporary:
         os.mkdir(self.path, 0o700)
 
 
-def end_lease(lock: int, root: int, journal: str, placeholders: list[tuple[str, int]]) -> None:
-    """Removes the placeholders unless another cell still needs them; an entry that is no longer the empty directory
-    we made is somebody's and stays."""
+def end_lease(lock: int, root: int, journal: str) -> None:
+    """Removes the placeholders of a root, all that are in its journal, unless another cell still needs them; an entry
+    that is no longer the empty directory we made is somebody's and stays."""
     import fcntl
 
     with Mutex(os.path.dirname(journal)):
@@ -142,8 +166,8 @@ def end_lease(lock: int, root: int, journal: str, placeholders: list[tuple[str, 
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return
-        for name, inode in placeholders:
-            _remove(root, name, str(inode))
+        for name, inode in _entries(lock, root).items():
+            _remove(root, name, inode)
         try:
             os.unlink(journal)
         except FileNotFoundError:
@@ -179,8 +203,33 @@ def _remove(root: int, name: str, inode: str) -> bool:
     return True
 
 
-def _read(descriptor: int) -> list[str]:
-    return os.fsdecode(os.pread(descriptor, 1 << 16, 0)).splitlines()[1:]
+_INTENDED = "?"
+"""In the place of an inode: about to be made.  Whoever wrote that and nothing after it was killed in between."""
+_SOON_NS = 5_000_000_000
+
+
+def _write(lock: int, root: str, entries: dict[str, str]) -> None:
+    text = "".join([root + "\n", *(f"{name}\t{inode}\n" for name, inode in entries.items())])
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, os.fsencode(text), 0)
+
+
+def _entries(lock: int, root: int) -> dict[str, str]:
+    """The journal's placeholders by name, with their inodes, as far as they are still there."""
+    written = os.fstat(lock).st_mtime_ns
+    entries: dict[str, str] = {}
+    for line in os.fsdecode(os.pread(lock, 1 << 16, 0)).splitlines()[1:]:
+        name, _, inode = line.partition("\t")
+        if "/" in name:
+            continue
+        try:
+            found = os.stat(name, dir_fd=root, follow_symlinks=False)
+        except OSError:
+            continue
+        soon = -_SOON_NS < found.st_ctime_ns - written < _SOON_NS
+        if str(found.st_ino) == inode or (inode == _INTENDED and soon and found.st_uid == os.geteuid()):
+            entries[name] = str(found.st_ino)
+    return entries
 
 
 def _inode(directory: int, name: str) -> int:
@@ -204,7 +253,7 @@ def recover() -> tuple[str, ...]:
             descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                undone += _undo(os.fsdecode(os.pread(descriptor, 1 << 16, 0)).splitlines())
+                undone += _undo(descriptor)
                 os.unlink(path)
             except BlockingIOError:
                 continue
@@ -226,17 +275,15 @@ def recover() -> tuple[str, ...]:
     return tuple(undone)
 
 
-def _undo(lines: list[str]) -> list[str]:
-    if not lines:
-        return []
+def _undo(journal: int) -> list[str]:
+    path = os.fsdecode(os.pread(journal, 1 << 16, 0)).partition("\n")[0]
     try:
-        root = os.open(lines[0], os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return []
     undone = []
-    for line in lines[1:]:
-        name, _, inode = line.partition("\t")
-        if "/" not in name and _remove(root, name, inode):
-            undone.append(f"removed the placeholder {lines[0]}/{name}")
+    for name, inode in _entries(journal, root).items():
+        if _remove(root, name, inode):
+            undone.append(f"removed the placeholder {path}/{name}")
     os.close(root)
     return undone
