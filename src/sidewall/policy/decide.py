@@ -33,8 +33,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from sidewall.policy.model import HostRule
-
     Key: TypeAlias = tuple[str, ...]
     Index: TypeAlias = dict[Key, FileRule]
 
@@ -44,6 +42,7 @@ GIT_SOURCE = Source(layer=BUILT_IN, key="git directory of the workspace")
 
 _CAN = {True: "can", False: "cannot"}
 _DONE = {READ: "read", WRITE: "written"}
+_STRICTNESS = (DENY, READ, WRITE)
 _ALLOWING = {READ: (READ, WRITE), WRITE: (WRITE,)}
 
 
@@ -159,12 +158,14 @@ class Prepared:
 
     def _held(self, rule: FileRule, key: Key, target: str) -> Decision | None:
         """What protected names and git directories say to a write that ``rule`` allows; None when nothing."""
+        if rule.source == PRIVATE_SOURCE:
+            return None
         names = paths.parts(target, self.flavour)
         for place, gitrule in self._gitdirs.items():
             if key[: len(place)] == place and self._names.holding_git(names[len(place) :]):
                 return Decision(allowed=False, kind="protected", rule=gitrule, source=gitrule.source,
                                 reason=f"{target} cannot be written: this part of a git directory steers git")
-        if rule.source in (PRIVATE_SOURCE, GIT_SOURCE):
+        if rule.source == GIT_SOURCE:
             return None
         for length in range(1, len(key) + 1):
             if key[:length] in self._roots:
@@ -191,11 +192,12 @@ def _enter(index: Index, key: Key, rule: FileRule) -> None:
         index[key] = rule
 
 
-def _order(rule: FileRule | HostRule) -> tuple[int, int, str, str, str]:
-    """A total order among rules on the same place: the strictest first, then the highest layer."""
-    strict = (DENY, READ, WRITE).index(rule.access) if isinstance(rule, FileRule) else int(rule.allow)
-    text = rule.path if isinstance(rule, FileRule) else rule.pattern
-    return (strict, -LAYERS.index(rule.source.layer), rule.source.file, rule.source.key, text)
+def _order(rule: FileRule) -> tuple[int, bool, int, str, str, str]:
+    """A total order among rules on the same place: the strictest first, written ones before those of the cell's own
+    directories and of git, then the highest layer."""
+    source = rule.source
+    own = source in (PRIVATE_SOURCE, GIT_SOURCE)
+    return (_STRICTNESS.index(rule.access), own, -LAYERS.index(source.layer), source.file, source.key, rule.path)
 
 
 def _by(rule: FileRule, kind: str, target: str, *, allowed: bool, action: str) -> Decision:
