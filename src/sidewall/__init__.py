@@ -81,9 +81,10 @@ def run(args: Arguments, policy: Policy | str | os.PathLike[str] | None = None, 
         output_limit: int | None = None, shell: bool = False, track_changes: bool = False,
         workspace: str | os.PathLike[str] | None = None, profile: str | None = None,
         write: Iterable[str | os.PathLike[str]] = (), read: Iterable[str | os.PathLike[str]] = (),
-        deny: Iterable[str | os.PathLike[str]] = (), require: Iterable[str] | None = None, network: str | None = None,
+        deny: Iterable[str | os.PathLike[str]] = (), require: str | Iterable[str] | None = None,
+        network: str | None = None,
         environ: Mapping[str, str] | None = None, limits: Limits | None = None, tier: str = "auto",
-        opener: Opener | None = None) -> Completed:
+        audit: bool | str | os.PathLike[str] = False, opener: Opener | None = None) -> Completed:
     """Runs one command in a sandbox of its own: ``subprocess.run``, confined.
 
     The arguments are those of ``Sandbox.run`` and, after them, of ``Sandbox``.  What the command left running ends
@@ -98,7 +99,8 @@ def run(args: Arguments, policy: Policy | str | os.PathLike[str] | None = None, 
     from sidewall.session.sandbox import Sandbox
 
     with Sandbox(policy, workspace=workspace, profile=profile, write=write, read=read, deny=deny, require=require,
-                 network=network, environ=environ, limits=limits, tier=tier, opener=opener) as sandbox:
+                 network=network, environ=environ, limits=limits, tier=tier, audit=audit,
+                 opener=opener) as sandbox:
         return sandbox.run(args, cwd=cwd, env=env, input=input, stdin=stdin, stdout=stdout, stderr=stderr,
                            capture_output=capture_output, text=text, encoding=encoding, errors=errors,
                            timeout=timeout, check=check, output_limit=output_limit, shell=shell,

@@ -175,7 +175,8 @@ def test_file_operations_are_checked_by_the_policy_and_carry_the_rule(sandbox: S
 def test_nothing_is_left_behind_after_kill_9(how: dict[str, Any], workspace: Path) -> None:
     code = ("import sys, sidewall\n"
             f"s = sidewall.Sandbox(workspace={os.fspath(workspace)!r}, require=())\n"
-            "s.run(['sh', '-c', 'sleep 600 & (while :; do echo x >> alive; sleep 0.05; done) &'])\n"
+            "s.run(['sh', '-c', 'sleep 600 & (while :; do echo x >> alive; sleep 0.05; done) & '\n"
+            "       'until [ -e alive ]; do sleep 0.02; done'])\n"
             "print('up', flush=True); s.run(['sleep', '600'])\n")
     owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     try:

@@ -57,9 +57,10 @@ class BareChild:
     def signal(self, number: int, *, tree: bool = False) -> None:
         with self._lock:
             if self._exit is None:
-                for pid in family(self.pid) if tree else [self.pid]:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, number)
+                if tree:
+                    signal_family(self.pid, number)
+                else:
+                    os.kill(self.pid, number)
 
     def close(self) -> None:
         for fd in (self.status_fd, self.master_fd):
@@ -115,9 +116,8 @@ class BareCell:
 
     def close(self) -> None:
         self.closed = True
-        for pid in [pid for session in self._sessions for pid in family(session)]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for session in self._sessions:
+            signal_family(session, signal.SIGKILL)
         for child in self._children:
             with contextlib.suppress(ChildProcessError, CellGone, ValueError, OSError):
                 child.wait(5.0)
@@ -142,6 +142,16 @@ def family(root: int) -> list[int]:
         found |= more
         grown = bool(more)
     return sorted(found)
+
+
+def signal_family(root: int, number: int) -> None:
+    """Signals all of them, and those that were forked meanwhile, until there are no new ones."""
+    told: set[int] = set()
+    while new := set(family(root)) - told:
+        for pid in new:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        told |= new
 
 
 def opener(policy: Policy, tier: str) -> BareCell:

@@ -79,7 +79,7 @@ def test_public_methods_are_documented() -> None:
 
 def test_the_numbers_are_those_of_subprocess() -> None:
     theirs = (subprocess.PIPE, subprocess.STDOUT, subprocess.DEVNULL)
-    assert (sidewall.PIPE, sidewall.STDOUT, sidewall.DEVNULL) == theirs
+    assert theirs == (sidewall.PIPE, sidewall.STDOUT, sidewall.DEVNULL)
 
 
 @pytest.mark.parametrize(("names", "absent"), [

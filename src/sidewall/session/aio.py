@@ -52,12 +52,13 @@ class AsyncSandbox:
     def __init__(self, policy: Policy | str | os.PathLike[str] | None = None, *,
                  workspace: str | os.PathLike[str] | None = None, profile: str | None = None,
                  write: Iterable[str | os.PathLike[str]] = (), read: Iterable[str | os.PathLike[str]] = (),
-                 deny: Iterable[str | os.PathLike[str]] = (), require: Iterable[str] | None = None,
+                 deny: Iterable[str | os.PathLike[str]] = (), require: str | Iterable[str] | None = None,
                  network: str | None = None, environ: Mapping[str, str] | None = None, limits: Limits | None = None,
-                 tier: str = "auto", opener: Opener | None = None) -> None:
+                 tier: str = "auto", audit: bool | str | os.PathLike[str] = False,
+                 opener: Opener | None = None) -> None:
         self._sandbox = Sandbox(policy, workspace=workspace, profile=profile, write=write, read=read, deny=deny,
                                 require=require, network=network, environ=environ, limits=limits, tier=tier,
-                                opener=opener)
+                                audit=audit, opener=opener)
         self._opening: Opening = self._sandbox._opening
 
     @property
@@ -89,7 +90,7 @@ class AsyncSandbox:
             capture_output=capture_output, text=text, encoding=encoding, errors=errors, timeout=timeout,
             output_limit=output_limit, shell=shell, track_changes=track_changes)
         call = await _aside(make) if track_changes else make()
-        child = call.start()
+        child = call.child
         loop = asyncio.get_running_loop()
         try:
             left = None if call.deadline is None else call.deadline - time.monotonic()
@@ -105,7 +106,7 @@ class AsyncSandbox:
             raise
         finally:
             call.release()
-        return await _aside(call.finish, end or Exit(returncode=-KILL), check=check)
+        return await _aside(call.finish, end, check=check)
 
     async def _pumped(self, loop: asyncio.AbstractEventLoop, call: Call, seconds: float | None) -> bool:
         pump = AsyncPump(loop, call.child, call.sinks, None if call.expired else call.feed, seconds)

@@ -1,4 +1,4 @@
-"""One call of ``run``: its arguments checked and made ready, before any process is there.
+"""One call of ``run``: from its arguments to a started command, and from its end to its result.
 
 Knows: the rules for combining arguments, as ``subprocess.run`` has them.  Must not know: how waiting is done; the
 synchronous and the asynchronous sandbox both start from here and differ only in that.
@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import time
 
+from sidewall.platforms.contract import Exit
 from sidewall.session import changes, command, outcome
 from sidewall.session.started import KILL
 from sidewall.session.streams import PIPE, Feed, Sink, Stdio
+from sidewall.session.types import CalledProcessError, Completed, TimeoutExpired
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from sidewall.platforms.contract import Child, Exit
     from sidewall.session.command import Arguments, PathLike
     from sidewall.session.opening import Opening
     from sidewall.session.streams import Stream
-    from sidewall.session.types import Completed
-
+UNKNOWN = Exit(returncode=0)
 GRACE = 10.0
 """Seconds that killed processes get to be gone, before the call returns without having seen their end."""
 
@@ -31,16 +31,23 @@ class Call:
     """A command that is about to run, runs, or has run.  Made by ``run``; then ``start``, wait, ``finish``.
 
     ``deadline`` is monotonic, from the call's time-out or the policy's wall time, whichever is first; ``expired`` is
-    set by whoever waits when the deadline came first.
+    set by whoever waits when the deadline came first.  What need not be ready before the command starts is made while
+    it runs, on the other processor, and next to nothing is left for after its end.
     """
 
-    __slots__ = ("_before", "_cell", "_opening", "_stdio", "_timeout", "args", "child", "cwd", "deadline", "environ",
-                 "err", "expired", "feed", "out", "sinks", "started", "text", "words")
+    __slots__ = ("_before", "_cell", "_number", "_opening", "_result", "_stdio", "_text", "_timeout", "child", "cwd",
+                 "deadline", "err", "expired", "feed", "out", "sinks")
 
     def __init__(self, opening: Opening, args: Arguments, *, cwd: PathLike | None,
                  env: Mapping[str, str] | Mapping[bytes, bytes] | None, input: Any, stdin: Stream, stdout: Stream,
                  stderr: Stream, capture_output: bool, text: bool | None, encoding: str | None, errors: str | None,
                  timeout: float | None, output_limit: int | None, shell: bool, track_changes: bool) -> None:
+        """Checks the arguments and starts the command.
+
+        Raises:
+            ValueError, TypeError: the arguments do not go together.
+            FileNotFoundError, PermissionError, NotADirectoryError, OSError, CellGone: as ``Cell.spawn`` does.
+        """
         if input is not None:
             if stdin is not None:
                 raise ValueError("stdin and input arguments may not both be used.")
@@ -49,53 +56,60 @@ class Call:
             if stdout is not None or stderr is not None:
                 raise ValueError("stdout and stderr arguments may not be used with capture_output.")
             stdout = stderr = PIPE
-        self.args = args
-        self.text = outcome.text_mode(text, encoding, errors)
-        data = b"" if input is None else outcome.encode(input, self.text)
-        self.words = command.vector(args, shell=shell)
-        self._cell = opening.ready()
-        policy = opening.policy
-        self.cwd = command.directory(cwd, policy.workspace)
-        self.environ = opening.environment if env is None else command.environment(env)
+        self._text = outcome.text_mode(text, encoding, errors)
+        data = b"" if input is None else outcome.encode(input, self._text)
+        words = command.vector(args, shell=shell)
+        self._cell = cell = opening.ready()
         self._opening = opening
-        self._timeout = timeout
+        policy = opening.policy
+        self.cwd = None if cwd is None else command.directory(cwd, policy.workspace)
+        environ = opening.environment if env is None else command.environment(env)
         self._before = changes.scan(policy.workspace) if track_changes else None
-        self.expired = False
-        self.child: Child
+        self._stdio = stdio = Stdio(stdin, stdout, stderr, opening.null)
         self.feed: Feed | None = None
-        self.out: Sink | None = None
-        self.err: Sink | None = None
-        self.sinks: list[Sink] = []
-        self._stdio = Stdio(stdin, stdout, stderr, opening.null)
-        if self._stdio.stdout >= 0:
-            self.out = Sink(self._stdio.stdout, limit(policy.limits.output_bytes, output_limit))
-            self.sinks.append(self.out)
-        if self._stdio.stderr >= 0:
-            self.err = Sink(self._stdio.stderr, limit(policy.limits.output_bytes, output_limit))
-            self.sinks.append(self.err)
-        if self._stdio.stdin >= 0:
-            feed = Feed(self._stdio.stdin, data)
-            self._stdio.stdin = -1
-            if feed.write():
-                self.feed = feed
-        self.started = time.monotonic()
-        wall = policy.limits.wall_seconds or None
-        bounds = [bound for bound in (timeout, wall) if bound is not None]
-        self.deadline = self.started + min(bounds) if bounds else None
-
-    def start(self) -> Child:
-        """Starts the command.  Raises FileNotFoundError, PermissionError, NotADirectoryError, OSError, CellGone."""
-        first, second, third = self._stdio.child
+        started = time.monotonic()
         try:
-            self.child = self._cell.spawn(self.words, cwd=self.cwd, env=self.environ, stdin=first, stdout=second,
-                                          stderr=third)
+            if stdio.stdin >= 0:
+                feed = Feed(stdio.stdin, data)
+                stdio.stdin = -1
+                if feed.write():
+                    self.feed = feed
+            first, second, third = stdio.child
+            self.child = cell.spawn(words, cwd=self.cwd, env=environ, stdin=first, stdout=second, stderr=third)
         except BaseException:
             if self.feed is not None:
                 self.feed.close()
-            self._stdio.close()
+            stdio.close()
             raise
-        self._stdio.spawned()
-        return self.child
+        stdio.spawned()
+        limits = policy.limits
+        self._timeout = timeout
+        self.expired = False
+        self.deadline: float | None = None
+        if timeout is not None or limits.wall_seconds:
+            wall = limits.wall_seconds or timeout or 0.0
+            self.deadline = started + (wall if timeout is None else min(timeout, wall))
+            if timeout is not None and timeout > wall:
+                self._timeout = None  # the policy's bound comes first, and gives a result
+        self.out = self.err = None
+        self.sinks: list[Sink] = []
+        if stdio.stdout >= 0:
+            self.out = Sink(stdio.stdout, limit(limits.output_bytes, output_limit))
+            self.sinks.append(self.out)
+        if stdio.stderr >= 0:
+            self.err = Sink(stdio.stderr, limit(limits.output_bytes, output_limit))
+            self.sinks.append(self.err)
+        self._result = Completed(args, 0, guarantees=opening.guarantees, duration=started, usage=UNKNOWN,
+                                 session_id=opening.session_id)
+        self._number = 0
+        if opening.trail is not None:
+            try:
+                self._number = opening.trail.started(words)
+            except BaseException:
+                self.kill()
+                self.reap(GRACE)
+                self.release()
+                raise
 
     def kill(self) -> None:
         """Ends the command and all that it has started; no error if the cell is gone."""
@@ -121,16 +135,49 @@ class Call:
         self._stdio.close()
         self.child.close()
 
-    def finish(self, end: Exit, *, check: bool) -> Completed:
-        """The result.  Raises TimeoutExpired, CalledProcessError, MachineError."""
-        out, err = self.out, self.err
-        truncated = (out is not None and out.truncated) or (err is not None and err.truncated)
-        result = outcome.completed(
-            self._opening, self._cell, self.args, end, cwd=self.cwd,
-            out=None if out is None else out.value(), err=None if err is None else err.value(), text=self.text,
-            timed_out=self.expired, truncated=truncated, started=self.started, before=self._before)
-        mine = self._timeout is not None and self.deadline == self.started + self._timeout
-        return outcome.delivered(result, check=check, timeout=self._timeout, expired=self.expired and mine)
+    def finish(self, end: Exit | None, *, check: bool) -> Completed:
+        """The result of a command that has ended (None: it was killed, and its end was not seen).
+
+        Raises:
+            TimeoutExpired: the call's own ``timeout`` passed.
+            CalledProcessError: ``check`` was asked for and the return code is not 0.
+            MachineError: the trusted side could not settle, or the audit log not be written; ``completed`` of the
+                error is the result all the same.
+        """
+        try:
+            result = self._finished(end or Exit(returncode=-KILL))
+        except Exception as error:
+            error.completed = self._result  # type: ignore[attr-defined]  # so that no output is lost
+            raise
+        if self.expired and self._timeout is not None:
+            raise TimeoutExpired(result.args, self._timeout, result.stdout, result.stderr, completed=result)
+        if check and result.returncode:
+            raise CalledProcessError(result)
+        return result
+
+    def _finished(self, end: Exit) -> Completed:
+        result, out, err = self._result, self.out, self.err
+        result.duration = time.monotonic() - result.duration
+        result.returncode = end.returncode
+        result.usage = end
+        result.timed_out = self.expired
+        if out is not None:
+            result.stdout = outcome.decode(out.value(), self._text)
+            result.truncated = out.truncated
+        if err is not None:
+            result.stderr = outcome.decode(err.value(), self._text)
+            result.truncated |= err.truncated
+        result.changes, attempts = outcome.settle(self._cell)
+        if self._before is not None:
+            after = changes.scan(self._opening.policy.workspace)
+            result.changes = changes.difference(self._before, after) + result.changes
+        if end.returncode:
+            streams = [None if sink is None else sink.value() for sink in (out, err)]
+            result.denials = outcome.explain(self._opening, end.returncode, attempts, self.cwd, *streams)
+        if self._opening.trail is not None:
+            self._opening.trail.ended(self._number, end.returncode, result.duration, timed_out=self.expired,
+                                      denials=result.denials)
+        return result
 
 
 def limit(policy: int, call: int | None) -> int:

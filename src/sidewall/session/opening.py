@@ -16,6 +16,7 @@ from sidewall.policy.environ import filter_environ
 from sidewall.policy.model import WRITE, FileRule
 from sidewall.session import system
 from sidewall.session.leftovers import Leftovers
+from sidewall.session.trail import Trail, trail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,8 +53,10 @@ class Opening:
     descriptor of the null device), ``guarantees`` and ``session_id`` are there while the sandbox is open.
     """
 
-    def __init__(self, resolve: Callable[[], Policy], tier: str, opener: Opener | None) -> None:
+    def __init__(self, resolve: Callable[[], Policy], tier: str, opener: Opener | None,
+                 audit: bool | str | os.PathLike[str] = False) -> None:
         self._resolve = resolve
+        self._audit = audit
         self._tier = tier
         self._opener = opener or machine_cell
         self._lock = threading.Lock()
@@ -69,6 +72,7 @@ class Opening:
         self.guarantees: tuple[Guarantee, ...] = ()
         self.session_id = ""
         self.leftovers = Leftovers()
+        self.trail: Trail | None = None
 
     @property
     def policy(self) -> Policy:
@@ -102,6 +106,8 @@ class Opening:
                 return self.cell
             policy = self.policy
             environment = filter_environ(policy.environ, system.environment())
+            log = trail(self._audit, policy)
+            session_id = os.urandom(8).hex()
             opened = null_devices()
             try:
                 opened.append(os.open("/", getattr(os, "O_PATH", 0) | getattr(os, "O_CLOEXEC", 0)))
@@ -111,7 +117,14 @@ class Opening:
                     os.close(fd)
                 raise
             leftovers = Leftovers()
-            self._end = weakref.finalize(self, _end, os.getpid(), cell, leftovers, opened)
+            if log is not None:
+                try:
+                    log.opened(session_id, cell.plan)
+                except BaseException:
+                    _end(os.getpid(), cell, leftovers, opened, None)
+                    raise
+            self._end = weakref.finalize(self, _end, os.getpid(), cell, leftovers, opened, log)
+            self.trail = log
             self.null, self._root = opened[-2:]
             self.leftovers = leftovers
             chosen = {os.fsencode(name) for name, _ in policy.environ.set}
@@ -120,7 +133,7 @@ class Opening:
                     environment[name] = value
             self.environment = environment
             self.guarantees = cell.plan.guarantees
-            self.session_id = os.urandom(8).hex()
+            self.session_id = session_id
             self._owner = os.getpid()
             self.cell = cell
             return cell
@@ -167,7 +180,7 @@ def null_devices() -> list[int]:
     return opened
 
 
-def _end(owner: int, cell: Cell, leftovers: Leftovers, descriptors: list[int]) -> None:
+def _end(owner: int, cell: Cell, leftovers: Leftovers, descriptors: list[int], log: Trail | None) -> None:
     if os.getpid() != owner:
         return
     try:
@@ -176,3 +189,5 @@ def _end(owner: int, cell: Cell, leftovers: Leftovers, descriptors: list[int]) -
         leftovers.close()
         for fd in descriptors:
             os.close(fd)
+        if log is not None:
+            log.closed()

@@ -1,21 +1,18 @@
-"""What happens after a command has ended: the trusted side settles, a failure is explained, a result is made.
+"""What follows a command's end: the trusted side settles, output is decoded, a failure is explained.
 
-Knows: the order of these.  Must not know: how output was read.
+Knows: text modes, which part of the output tells why.  Must not know: how output was read.
 """
 
 from __future__ import annotations
 
-import time
-
 from sidewall.session import changes
-from sidewall.session.types import CalledProcessError, Completed, TimeoutExpired
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
-    from sidewall.platforms.contract import Attempt, Cell, Exit
-    from sidewall.session.changes import Change, Snapshot
+    from sidewall.platforms.contract import Attempt, Cell
+    from sidewall.session.changes import Change
     from sidewall.session.denials import Denial
     from sidewall.session.opening import Opening
 
@@ -61,7 +58,8 @@ def encode(data: Any, text: Text) -> bytes | memoryview:
 
 def settle(cell: Cell) -> tuple[tuple[Change, ...], tuple[Attempt, ...]]:
     """Lets the trusted side put back and carry over; gives what it did, and the refused acts since the last time."""
-    return changes.held(cell.settle()), cell.attempts()
+    acts = cell.settle()
+    return changes.held(acts) if acts else (), cell.attempts()
 
 
 def explain(opening: Opening, returncode: int, attempts: tuple[Attempt, ...], cwd: str | bytes | None,
@@ -73,40 +71,3 @@ def explain(opening: Opening, returncode: int, attempts: tuple[Attempt, ...], cw
 
     output = b"\n".join([stream[-TAIL:] for stream in streams if stream])
     return denials.explain(opening.policy, returncode, output, attempts, cwd)
-
-
-def completed(opening: Opening, cell: Cell, args: Any, end: Exit, *, cwd: str | bytes | None, out: bytes | None,
-              err: bytes | None, text: Text, timed_out: bool, truncated: bool, started: float,
-              before: Snapshot | None) -> Completed:
-    """The result of a command that has ended.
-
-    Raises:
-        MachineError: the trusted side could not settle; ``completed`` of the error is the result all the same.
-    """
-    result = Completed(args, end.returncode, decode(out, text), decode(err, text), timed_out=timed_out,
-                       truncated=truncated, guarantees=opening.guarantees, duration=time.monotonic() - started,
-                       usage=end, session_id=opening.session_id)
-    try:
-        acts, attempts = settle(cell)
-    except Exception as error:
-        error.completed = result  # type: ignore[attr-defined]  # so that no output is lost
-        raise
-    if before is not None:
-        acts = changes.difference(before, changes.scan(opening.policy.workspace)) + acts
-    result.changes = acts
-    result.denials = explain(opening, end.returncode, attempts, cwd, out, err)
-    return result
-
-
-def delivered(result: Completed, *, check: bool, timeout: float | None, expired: bool) -> Completed:
-    """The result, or the error that the caller asked for instead.
-
-    Raises:
-        TimeoutExpired: the call's own ``timeout`` passed.
-        CalledProcessError: ``check`` was asked for and the return code is not 0.
-    """
-    if expired and timeout is not None:
-        raise TimeoutExpired(result.args, timeout, result.stdout, result.stderr, completed=result)
-    if check and result.returncode:
-        raise CalledProcessError(result)
-    return result

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from sidewall.errors import MachineError, UsageError
-from sidewall.policy.model import Policy
+from sidewall.policy.model import GUARANTEES, Policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 
 def policy_resolver(policy: Policy | Path | None, *, workspace: Path | None, profile: str | None,
-                    write: Iterable[Path], read: Iterable[Path], deny: Iterable[Path], require: Iterable[str] | None,
+                    write: Iterable[Path], read: Iterable[Path], deny: Iterable[Path],
+                    require: str | Iterable[str] | None,
                     network: str | None, environ: Mapping[str, str] | None,
                     limits: Limits | None) -> Callable[[], Policy]:
     """What gives the policy of these arguments when it is called; relative paths count from the present directory.
@@ -31,6 +32,8 @@ def policy_resolver(policy: Policy | Path | None, *, workspace: Path | None, pro
     """
     here = _here()
     writes, reads, denials = _paths(write, here), _paths(read, here), _paths(deny, here)
+    if isinstance(require, str):
+        require = {"all": GUARANTEES, "none": ()}.get(require, (require,))
     demanded = None if require is None else tuple(require)
     if isinstance(policy, Policy):
         given = [name for name, value in (("workspace", workspace), ("profile", profile), ("write", writes),

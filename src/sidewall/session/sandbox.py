@@ -9,14 +9,12 @@ from __future__ import annotations
 import os
 import time
 
-from sidewall.platforms.contract import Exit
 from sidewall.session import streams
 from sidewall.session.calls import GRACE, Call
 from sidewall.session.files import FileOperations
 from sidewall.session.opening import Opening
 from sidewall.session.process import Popen, Process
 from sidewall.session.request import policy_resolver
-from sidewall.session.started import KILL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,9 +36,10 @@ class Sandbox(FileOperations):
     ``policy`` is a ``Policy``, a profile's name (``":workspace"``), the path of a ``sidewall.toml``, or None: the
     policy that ``sidewall run`` would have in this directory.  The other arguments narrow or widen it as the options
     of that command do: ``workspace`` (a directory; default: the current one), ``profile``, ``write``, ``read`` and
-    ``deny`` (paths), ``require`` (guarantees that must be enforced), ``network`` (``off``, ``proxy``, ``on``),
-    ``environ`` (variables to set), ``limits``.  ``tier`` is ``auto`` or a mechanism's name.  ``opener`` makes the cell
-    in place of this machine's backend.
+    ``deny`` (paths), ``require`` (guarantees that must be enforced, or ``all``, ``none``), ``network`` (``off``,
+    ``proxy``, ``on``), ``environ`` (variables to set), ``limits``.  ``tier`` is ``auto`` or a mechanism's name.
+    ``audit`` True logs each command to the user's audit log, a path to the log in that directory.  ``opener`` makes the
+    cell in place of this machine's backend.
 
     Every method may be called from several threads; the first of them opens the one cell that all share.  All that was
     started in it, background processes too, ends when it is closed or when this process ends, whatever way it ends.
@@ -52,12 +51,13 @@ class Sandbox(FileOperations):
     def __init__(self, policy: Policy | str | os.PathLike[str] | None = None, *,
                  workspace: str | os.PathLike[str] | None = None, profile: str | None = None,
                  write: Iterable[str | os.PathLike[str]] = (), read: Iterable[str | os.PathLike[str]] = (),
-                 deny: Iterable[str | os.PathLike[str]] = (), require: Iterable[str] | None = None,
+                 deny: Iterable[str | os.PathLike[str]] = (), require: str | Iterable[str] | None = None,
                  network: str | None = None, environ: Mapping[str, str] | None = None, limits: Limits | None = None,
-                 tier: str = "auto", opener: Opener | None = None) -> None:
+                 tier: str = "auto", audit: bool | str | os.PathLike[str] = False,
+                 opener: Opener | None = None) -> None:
         resolve = policy_resolver(policy, workspace=workspace, profile=profile, write=write, read=read, deny=deny,
                                   require=require, network=network, environ=environ, limits=limits)
-        self._opening = Opening(resolve, tier, opener)
+        self._opening = Opening(resolve, tier, opener, audit)
 
     @property
     def policy(self) -> Policy:
@@ -108,7 +108,7 @@ class Sandbox(FileOperations):
         call = Call(self._opening, args, cwd=cwd, env=env, input=input, stdin=stdin, stdout=stdout, stderr=stderr,
                     capture_output=capture_output, text=text, encoding=encoding, errors=errors, timeout=timeout,
                     output_limit=output_limit, shell=shell, track_changes=track_changes)
-        child = call.start()
+        child = call.child
         try:
             if call.sinks or call.feed is not None:
                 if not streams.pump(child, call.sinks, call.feed, call.deadline):
@@ -128,7 +128,7 @@ class Sandbox(FileOperations):
             raise
         finally:
             call.release()
-        return call.finish(end or Exit(returncode=-KILL), check=check)
+        return call.finish(end, check=check)
 
     def start(self, args: Arguments, *, cwd: PathLike | None = None,
               env: Mapping[str, str] | Mapping[bytes, bytes] | None = None, stdin: Stream = None,

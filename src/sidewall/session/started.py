@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 
 from sidewall.session import command, outcome, terminal
 from sidewall.session.streams import DEVNULL, Stdio
@@ -59,6 +60,15 @@ class Started:
             stdio.close()
             raise
         stdio.spawned()
+        self._began = time.monotonic()
+        self._number = 0
+        if opening.trail is not None:
+            try:
+                self._number = opening.trail.started(words)
+            except BaseException:
+                self._child.signal(KILL, tree=True)
+                stdio.close()
+                raise
         self.pid = self._child.pid
         self._on_terminal = size is not None
         self._ends = (stdio.stdin, stdio.stdout, stdio.stderr)
@@ -66,7 +76,7 @@ class Started:
             self._ends = (os.dup(self._child.master_fd), os.dup(self._child.master_fd), -1)
 
     def _finish(self, end: Exit) -> None:
-        """What follows the end, once.  Raises MachineError when the trusted side could not settle."""
+        """What follows the end, once.  Raises MachineError when settling or the audit log fails."""
         with self._lock:
             if self.returncode is not None:
                 return
@@ -74,6 +84,9 @@ class Started:
             try:
                 self.changes, attempts = outcome.settle(self._cell)
                 self.denials = outcome.explain(self._opening, end.returncode, attempts, self._cwd)
+                if self._opening.trail is not None:
+                    self._opening.trail.ended(self._number, end.returncode, time.monotonic() - self._began,
+                                              denials=self.denials)
             finally:
                 self.returncode = end.returncode
 
