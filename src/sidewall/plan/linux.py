@@ -213,10 +213,12 @@ def _limits(policy: Policy, facts: LinuxFacts, tier: str) -> ResourceLimits:
     if limits.processes:
         if "pids" in facts.controllers:
             settings.append(("pids.max", str(limits.processes)))
-        elif tier == NAMESPACE and facts.kernel >= (6, 14):
-            tasks = max(301, limits.processes)
-        elif tier == NAMESPACE and facts.kernel >= (5, 14):
-            rlimits.append(("nproc", limits.processes))
+        elif tier == NAMESPACE:
+            if facts.kernel >= (5, 14) and facts.uid != 0:
+                # Init is one of the user's too.
+                rlimits.append(("nproc", limits.processes + 1))
+            if facts.kernel >= (6, 14):
+                tasks = limits.processes
     if limits.memory_bytes:
         if "memory" in facts.controllers:
             settings += [("memory.max", str(limits.memory_bytes)), ("memory.swap.max", "0")]

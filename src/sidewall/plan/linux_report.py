@@ -141,10 +141,10 @@ def _limits(policy: Policy, facts: LinuxFacts, tier: str) -> Guarantee:
     if limits.processes:
         if "pids" in facts.controllers:
             how.append("processes: cgroup")
-        elif tier == NAMESPACE and facts.kernel >= (6, 14):
-            how.append("processes: pid_max of the pid namespace")
         elif tier == NAMESPACE and facts.kernel >= (5, 14) and facts.uid != 0:
             how.append("processes: RLIMIT_NPROC of the user namespace")
+        elif tier == NAMESPACE and facts.kernel >= (6, 14):
+            how.append("processes: pid_max of the pid namespace, 300 more at first")
         else:
             weak.append("processes are not limited")
     if limits.memory_bytes:

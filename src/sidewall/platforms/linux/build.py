@@ -249,6 +249,8 @@ class Builder:
 
     def _do_pid_limit(self, count: int) -> None:
         """Linux 6.14 and later: pid_max belongs to the pid namespace and counts every task, root's too."""
+        # The numbers below RESERVED_PIDS are given out once, at the beginning, and not again when numbers wrap around.
+        count += 300
         setting = os.open("/proc/sys/kernel/pid_max", os.O_WRONLY | os.O_CLOEXEC)
         os.write(setting, str(count).encode())
         os.close(setting)

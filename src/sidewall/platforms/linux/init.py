@@ -203,9 +203,10 @@ def _become(plan: dict[str, Any], builder: build.Builder, control: _socket.socke
     os.umask(int(plan["umask"]))
     os.chdir(plan["cwd"])
     confine.limit(plan["limits"])
-    confine.hide_memory()
-    confine.no_new_privileges()
-    confine.drop_capabilities()
+    if plan["privileges"]:
+        confine.hide_memory()
+        confine.no_new_privileges()
+        confine.drop_capabilities()
     if plan["landlock"]:
         version, fs, net, scope, rules = plan["landlock"]
         landlock.restrict(version, fs, net, scope, rules)

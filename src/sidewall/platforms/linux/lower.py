@@ -23,7 +23,8 @@ def lower(plan: Plan, temporary: str) -> dict[str, Any]:
     writable = [step for step in plan.steps if isinstance(step, steps.Writable)]
     shown = [step.path for step in plan.steps if isinstance(step, steps.Show)]
     message: dict[str, Any] = {"operations": [], "landlock": None, "filter": b"", "mediate": False, "limits": [],
-                               "cwd": os.fsencode(plan.policy.workspace), "umask": _umask()}
+                               "cwd": os.fsencode(plan.policy.workspace), "umask": _umask(),
+                               "privileges": any(isinstance(step, steps.Privileges) for step in plan.steps)}
     late: list[tuple[Any, ...]] = []
     tasks = 0
     operations: list[tuple[Any, ...]] = message["operations"]
@@ -64,11 +65,11 @@ def lower(plan: Plan, temporary: str) -> dict[str, Any]:
             message["filter"] = filters.build(step.arch, inet=step.inet, unix=step.unix,
                                               mediate_unix=step.mediate_unix, shares_host=step.shares_host)
             message["mediate"] = step.mediate_unix
-    if tasks:
-        place = next(index for index, operation in enumerate(operations) if operation[0] == "proc")
-        operations.insert(place + 1, ("pid_limit", tasks))
-    if any(operation[0] == "proc" for operation in operations):
-        operations.append(("seal", "/proc"))
+    for place, operation in enumerate(operations):
+        if operation[0] == "proc":
+            operations[place + 1 : place + 1] = [("pid_limit", tasks)] if tasks else []
+            operations.append(("seal", "/proc"))
+            break
     return message
 
 

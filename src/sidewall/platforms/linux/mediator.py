@@ -16,12 +16,13 @@ import ctypes
 import os
 import stat
 
-from sidewall.platforms.linux import seccomp, syscalls
+from sidewall.platforms.linux import listeners, seccomp, syscalls
 from sidewall.platforms.linux.build import mount_id
 
 EAGAIN, EACCES, EFAULT, EINVAL, ENETUNREACH, ECONNREFUSED, EBADF = 11, 13, 14, 22, 101, 111, 9
 _LONGEST_ADDRESS = 128
-_MOST_THREADS = 64
+_MOST_THREADS = 256
+_STACK = 256 << 10
 
 
 class Mediator:
@@ -33,6 +34,9 @@ class Mediator:
         self._mounts = dict(mounts)
         self._administration = administration
         self._busy = 0
+        self._counting = _thread.allocate_lock()
+        _thread.stack_size(_STACK)
+        _raise_open_files()
         self._processes = os.readlink(f"/proc/{init}/ns/pid")
         self._shared_network = os.readlink(f"/proc/{init}/ns/net") == os.readlink("/proc/self/ns/net")
 
@@ -42,11 +46,22 @@ class Mediator:
         if notice is None:
             return
         identity, thread, arguments = notice
-        if self._busy >= _MOST_THREADS:
+        if not self._count(1):
             seccomp.respond(self._listener, identity, EAGAIN)
             return
-        self._busy += 1
-        _thread.start_new_thread(self._answer, (identity, thread, arguments))
+        try:
+            _thread.start_new_thread(self._answer, (identity, thread, arguments))
+        except RuntimeError:
+            # The cell may have used up what processes and threads there are.
+            self._count(-1)
+            seccomp.respond(self._listener, identity, EAGAIN)
+
+    def _count(self, change: int) -> bool:
+        with self._counting:
+            if change > 0 and self._busy >= _MOST_THREADS:
+                return False
+            self._busy += change
+            return True
 
     def _answer(self, identity: int, thread: int, arguments: tuple[int, ...]) -> None:
         errno = EACCES
@@ -56,7 +71,7 @@ class Mediator:
         except OSError as error:
             errno = error.errno or EACCES
         finally:
-            self._busy -= 1
+            self._count(-1)
             seccomp.respond(self._listener, identity, errno)
 
     def _connect(self, identity: int, thread: int, number: int, pointer: int, length: int) -> int:
@@ -98,21 +113,43 @@ class Mediator:
         path = address[2:].partition(b"\0")[0]
         target = _resolve(thread, path)
         try:
-            if not stat.S_ISSOCK(os.fstat(target).st_mode):
+            found = os.fstat(target)
+            if not stat.S_ISSOCK(found.st_mode):
                 return ECONNREFUSED
             private = self._mounts.get(mount_id(target))
-            if private is None:
+            if private is None or (not private and self._listens_outside(found)):
                 self._attempt("unix", os.fsdecode(path))
                 return EACCES
             errno = _raw_connect(socket.fileno(), b"\x01\x00" + f"/proc/self/fd/{target}".encode() + b"\0")
         finally:
             os.close(target)
         if errno == 0 and not private and not self._is_ours(socket):
-            # A process outside listens below a writable root.  It saw a connection, and sees no byte.
+            # The kernel could not tell before: another cell's, or a file system whose inodes it shows otherwise.
             socket.shutdown(_socket.SHUT_RDWR)
             self._attempt("unix", os.fsdecode(path))
             return EACCES
         return errno
+
+    def _listens_outside(self, found: os.stat_result) -> bool:
+        """Whether a process outside listens below a writable root.  It is not even connected to: another thread could
+        send on the socket before we have seen whose it is."""
+        sockets = listeners.bound_to(found)
+        return bool(sockets) and not (self._shared_network and self._holds(sockets))
+
+    def _holds(self, sockets: list[int]) -> bool:
+        """Whether a process of the cell has one of these sockets open."""
+        wanted = {f"socket:[{number}]" for number in sockets}
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                try:
+                    if os.readlink(f"/proc/{name}/ns/pid") != self._processes:
+                        continue
+                    for descriptor in os.listdir(f"/proc/{name}/fd"):
+                        if os.readlink(f"/proc/{name}/fd/{descriptor}") in wanted:
+                            return True
+                except OSError:
+                    continue
+        return False
 
     def _is_ours(self, socket: _socket.socket) -> bool:
         peer = int.from_bytes(socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)[:4], "little")
@@ -130,18 +167,30 @@ class Mediator:
             return
 
 
+class _Span(ctypes.Structure):
+    """struct iovec."""
+
+    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+
 def _read(thread: int, pointer: int, length: int) -> bytes:
-    """Memory of a waiting thread, copied once.  Raises OSError."""
-    memory = os.open(f"/proc/{thread}/mem", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        data = os.pread(memory, length, pointer)
-    except (OverflowError, OSError):
-        raise OSError(EFAULT, "the address is not readable") from None
-    finally:
-        os.close(memory)
-    if len(data) != length:
+    """Memory of a waiting thread, copied once; also of a program that made itself undumpable, whose /proc/<pid>/mem
+    belongs to root.  Raises OSError."""
+    buffer = ctypes.create_string_buffer(length)
+    local, remote = _Span(ctypes.addressof(buffer), length), _Span(pointer, length)
+    copied = syscalls.libc.process_vm_readv(thread, ctypes.byref(local), ctypes.c_ulong(1), ctypes.byref(remote),
+                                            ctypes.c_ulong(1), ctypes.c_ulong(0))
+    if copied != length:
         raise OSError(EFAULT, "the address is not readable")
-    return data
+    return buffer.raw
+
+
+def _raise_open_files() -> None:
+    """Each connection under way takes a few descriptors."""
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _resolve(thread: int, path: bytes) -> int:
