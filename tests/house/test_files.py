@@ -6,11 +6,10 @@ Knows: the tree as git lists it, or as it lies there.  Must not know: what the f
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 400
@@ -35,44 +34,45 @@ def name_of(path: Path) -> str:
 
 
 PYTHON = tracked(".py")
+PLAIN = ("__init__.py", "_version.py")
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def opening(path: Path) -> str:
+    """The module's docstring, or nothing."""
+    return ast.get_docstring(ast.parse(read(path), os.fspath(path))) or ""
 
 
 def test_the_tree_was_found() -> None:
     assert {"src/sidewall/errors.py", "tests/house/test_files.py"} <= {name_of(path) for path in PYTHON}
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=name_of)
-def test_no_file_is_longer_than_people_read(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+def test_no_file_is_longer_than_people_read() -> None:
+    lengths = {name_of(path): len(read(path).splitlines()) for path in PYTHON}
+    assert not {name: length for name, length in lengths.items() if length > LONGEST}
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=name_of)
-def test_every_file_opens_by_saying_what_it_is(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    if text.strip() and path.name != "_version.py":
-        assert ast.get_docstring(ast.parse(text)), f"{name_of(path)} has no docstring"
+def test_every_file_opens_by_saying_what_it_is() -> None:
+    described = (path for path in PYTHON if path.name != "_version.py" and read(path).strip())
+    assert not [name_of(path) for path in described if not opening(path)]
 
 
-PLAIN = ("__init__.py", "_version.py")
-SOURCES = [path for path in PYTHON if name_of(path).startswith("src/") and path.name not in PLAIN]
+def test_every_module_says_what_it_must_not_know() -> None:
+    modules = [path for path in PYTHON if name_of(path).startswith("src/") and path.name not in PLAIN]
+    assert modules
+    assert not [name_of(path) for path in modules if "must not know" not in opening(path).lower()]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_every_module_says_what_it_must_not_know(path: Path) -> None:
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    assert "must not know" in text.lower(), f"{name_of(path)}: the docstring draws no border"
+def test_nothing_is_left_for_later() -> None:
+    paths = tracked(".py", ".sh", ".toml", ".md", ".yml")
+    assert not {name_of(path): found[0] for path in paths if (found := UNFINISHED.search(read(path)))}
 
 
-@pytest.mark.parametrize("path", tracked(".py", ".sh", ".toml", ".md", ".yml"), ids=name_of)
-def test_nothing_is_left_for_later(path: Path) -> None:
-    found = UNFINISHED.search(path.read_text(encoding="utf-8"))
-    assert found is None, f"{name_of(path)} holds {found and found[0]}"
-
-
-@pytest.mark.parametrize("path", PYTHON, ids=name_of)
-def test_no_test_that_cannot_fail(path: Path) -> None:
-    found = CANNOT_FAIL.search(path.read_text(encoding="utf-8"))
-    assert found is None, f"{name_of(path)} holds {found and found[0]}"
+def test_no_test_that_cannot_fail() -> None:
+    assert not {name_of(path): found[0] for path in PYTHON if (found := CANNOT_FAIL.search(read(path)))}
 
 
 def test_the_lock_file_names_no_server() -> None:
