@@ -95,8 +95,7 @@ class Keeper:
         self._link = None
         if not data or not descriptors:
             return -1
-        self._mediator = mediator.Mediator(descriptors[0], self._init, frozenset(marshal.loads(data[1:])),
-                                           self._administration)
+        self._mediator = mediator.Mediator(descriptors[0], *marshal.loads(data[1:]), self._administration)
         return descriptors[0]
 
     def _end(self) -> None:

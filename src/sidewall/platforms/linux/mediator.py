@@ -26,9 +26,10 @@ _STACK = 256 << 10
 
 
 class Mediator:
-    """``mounts`` are (mount id, whether only the cell can put a socket there); attempts go to ``administration``."""
+    """``mounts`` are (mount id, whether only the cell can put a socket there); ``processes`` and ``network`` name the
+    cell's namespaces, as in /proc/<pid>/ns; attempts go to ``administration``."""
 
-    def __init__(self, listener: int, init: int, mounts: frozenset[tuple[int, bool]],
+    def __init__(self, listener: int, mounts: list[tuple[int, bool]], processes: str, network: str,
                  administration: _socket.socket) -> None:
         self._listener = listener
         self._mounts = dict(mounts)
@@ -37,8 +38,8 @@ class Mediator:
         self._counting = _thread.allocate_lock()
         _thread.stack_size(_STACK)
         _raise_open_files()
-        self._processes = os.readlink(f"/proc/{init}/ns/pid")
-        self._shared_network = os.readlink(f"/proc/{init}/ns/net") == os.readlink("/proc/self/ns/net")
+        self._processes = processes
+        self._shared_network = network == os.readlink("/proc/self/ns/net")
 
     def serve(self) -> None:
         """Takes one notification.  A connection may have to wait, so it is made in a thread of its own."""
