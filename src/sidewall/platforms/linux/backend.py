@@ -60,8 +60,8 @@ class LinuxBackend:
             root, *uppers = _receive(spare)
             carries = made.carries(plan, uppers)
         except BaseException:
-            made.undo()
             spare.discard()
+            made.undo()
             raise
         made.close()
         if plan.tier != steps.NAMESPACE:
@@ -160,6 +160,8 @@ class _Made:
                 lease.end_lease(held.lock, held.root, held.journal)
             if self.temporary:
                 lease.end_temporary(self.temporary.path)
+            if self.cgroup:
+                os.rmdir(self.cgroup)
         self.close()
         if self.watcher is not None:
             self.watcher.close()

@@ -95,7 +95,8 @@ class Keeper:
         self._link = None
         if not data or not descriptors:
             return -1
-        self._mediator = mediator.Mediator(descriptors[0], *marshal.loads(data[1:]), self._administration)
+        mounts, processes, network = marshal.loads(data[1:])
+        self._mediator = mediator.Mediator(descriptors[0], mounts, processes, network, self._administration)
         return descriptors[0]
 
     def _end(self) -> None:
