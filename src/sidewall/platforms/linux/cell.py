@@ -47,29 +47,33 @@ class LinuxChild:
         self.status_fd = status
         self.master_fd = master
         self._exit: Exit | None = None
+        self._failure: OSError | None = None
 
     def wait(self, timeout: float | None = None) -> Exit | None:
         """See ``contract.Child.wait``."""
-        if self._exit is not None:
-            return self._exit
-        if timeout is not None:
+        if timeout is not None and self._exit is None and self._failure is None:
             poll = select.poll()
             poll.register(self.status_fd, select.POLLIN)
             if not poll.poll(max(0, timeout) * 1000):
-                return None
-        with self._reading:
-            if self._exit is not None:
                 return self._exit
-            data = os.read(self.status_fd, wire.REPLY.size)
+        with self._reading:
+            if self._exit is None and self._failure is None:
+                self._read_end()
+        if self._failure is not None:
+            raise self._failure
+        return self._exit
+
+    def _read_end(self) -> None:
+        data = os.read(self.status_fd, wire.REPLY.size)
         if len(data) != wire.REPLY.size:
             raise CellGone(_GONE + " while a command was running", hint="open a new one")
         kind, value, status, user, system, resident = wire.REPLY.unpack(data)
         self._silent = kind != wire.FAILED or value != wire.EMFILE
         if kind == wire.FAILED:
-            raise _not_started(value, self._names[status])
-        self._exit = Exit(returncode=os.waitstatus_to_exitcode(status), user_seconds=user / 1e6,
-                          system_seconds=system / 1e6, max_rss_bytes=resident << 10)
-        return self._exit
+            self._failure = _not_started(value, self._names[status])
+        else:
+            self._exit = Exit(returncode=os.waitstatus_to_exitcode(status), user_seconds=user / 1e6,
+                              system_seconds=system / 1e6, max_rss_bytes=resident << 10)
 
     def signal(self, number: int, *, tree: bool = False) -> None:
         """See ``contract.Child.signal``."""
@@ -211,7 +215,7 @@ class LinuxCell:
         try:
             wire.send_request(self._control, request, descriptors)
         except OSError as error:
-            if error.errno in (9, 32, 104, 107):
+            if self._closed or error.errno in (32, 104, 107):
                 raise CellGone(_GONE, hint="open a new one") from None
             raise
 
