@@ -83,7 +83,8 @@ class BareCell:
         self._children: list[BareChild] = []
 
     def spawn(self, argv: Sequence[str | bytes], *, cwd: str | bytes | None, env: Mapping[bytes, bytes], stdin: int,
-              stdout: int, stderr: int, terminal: tuple[int, int] | None = None) -> BareChild:
+              stdout: int, stderr: int, terminal: tuple[int, int] | None = None,
+              confirm: bool = True) -> BareChild:
         if self.closed:
             raise CellGone("the sandbox has ended")
         directory = self.plan.policy.workspace if cwd is None else cwd
@@ -148,7 +149,7 @@ def signal_family(root: int, number: int) -> None:
     """Signals all of them, and those that were forked meanwhile, until there are no new ones."""
     told: set[int] = set()
     while new := set(family(root)) - told:
-        for pid in new:
+        for pid in sorted(new, key=lambda pid: pid != root):  # the root first: else a shell reports its child's death
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         told |= new

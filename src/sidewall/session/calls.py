@@ -41,8 +41,10 @@ class Call:
     def __init__(self, opening: Opening, args: Arguments, *, cwd: PathLike | None,
                  env: Mapping[str, str] | Mapping[bytes, bytes] | None, input: Any, stdin: Stream, stdout: Stream,
                  stderr: Stream, capture_output: bool, text: bool | None, encoding: str | None, errors: str | None,
-                 timeout: float | None, output_limit: int | None, shell: bool, track_changes: bool) -> None:
-        """Checks the arguments and starts the command.
+                 timeout: float | None, output_limit: int | None, shell: bool, track_changes: bool,
+                 confirm: bool = True) -> None:
+        """Checks the arguments and starts the command.  Without ``confirm`` a start that fails shows at the first
+        ``child.wait``: nobody is woken for one that succeeds.
 
         Raises:
             ValueError, TypeError: the arguments do not go together.
@@ -75,7 +77,9 @@ class Call:
                 if feed.write():
                     self.feed = feed
             first, second, third = stdio.child
-            self.child = cell.spawn(words, cwd=self.cwd, env=environ, stdin=first, stdout=second, stderr=third)
+            # The audit trail says of a command that it started, so it must know.
+            self.child = cell.spawn(words, cwd=self.cwd, env=environ, stdin=first, stdout=second, stderr=third,
+                                    confirm=confirm or opening.trail is not None)
         except BaseException:
             if self.feed is not None:
                 self.feed.close()

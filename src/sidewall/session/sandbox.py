@@ -107,7 +107,7 @@ class Sandbox(FileOperations):
         """
         call = Call(self._opening, args, cwd=cwd, env=env, input=input, stdin=stdin, stdout=stdout, stderr=stderr,
                     capture_output=capture_output, text=text, encoding=encoding, errors=errors, timeout=timeout,
-                    output_limit=output_limit, shell=shell, track_changes=track_changes)
+                    output_limit=output_limit, shell=shell, track_changes=track_changes, confirm=False)
         child = call.child
         try:
             if call.sinks or call.feed is not None:
