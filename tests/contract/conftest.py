@@ -9,6 +9,8 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import pytest
+
 _NAME = "sidewall_session_tests_conftest"
 if _NAME not in sys.modules:
     _spec = importlib.util.spec_from_file_location(
@@ -18,5 +20,11 @@ if _NAME not in sys.modules:
     _spec.loader.exec_module(sys.modules[_NAME])
 _theirs = sys.modules[_NAME]
 
-kind, how, place, workspace = _theirs.kind, _theirs.how, _theirs.place, _theirs.workspace
+how, place, workspace = _theirs.how, _theirs.place, _theirs.workspace
 make, sandbox, make_async, descriptors = _theirs.make, _theirs.sandbox, _theirs.make_async, _theirs.descriptors
+
+
+@pytest.fixture(params=["bare", "machine", "landlock"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """The contracts are kept by the weaker tier too."""
+    return str(request.param)

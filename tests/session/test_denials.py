@@ -118,6 +118,8 @@ CONNECTS = {
     "psql": (("psql: error: connection to server at \"db.example.org\" (192.0.2.9), port 5432 failed: Network is "
              "unreachable\n"), "db.example.org:5432"),
     "bash": ("bash: line 1: db.example.org: Temporary failure in name resolution\n", "db.example.org"),
+    "python, no socket at all": (("    _socket.socket.__init__(self, family, type, proto, fileno)\n"
+                                  "PermissionError: [Errno 13] Permission denied\n"), "*"),
     "python, no name": ("socket.gaierror: [Errno -3] Temporary failure in name resolution\n", "*"),
 }
 SOCKETS = {
@@ -200,13 +202,18 @@ def test_relative_names_count_from_where_it_started() -> None:
 
 
 def test_what_the_enforcement_saw() -> None:
-    seen = (Attempt(kind="unix", target="/run/nscd/socket"), Attempt(kind="connect", target="192.0.2.3:443"),
+    seen = (Attempt(kind="unix", target="/run/nscd/socket"), Attempt(kind="connect", target="192.0.2.53:53"),
+            Attempt(kind="connect", target="192.0.2.3:443"),
             Attempt(kind="unix", target="/run/docker.sock", reason="not in the list"),
             Attempt(kind="write", target="/etc/x"), Attempt(kind="write", target=f"{PROJECT}/fine"))
     found = explain(POLICY, 1, b"", seen, None)
     assert [(denial.kind, denial.target) for denial in found] == [
         ("network", "192.0.2.3:443"), ("unix", "/run/docker.sock"), ("path", "/etc/x")]
     assert "not in the list" in found[1].reason
+    (found,) = explain(POLICY, 1, b"", seen[1:2], None)
+    assert found.target == "*"
+    (found,) = explain(POLICY, 1, CONNECTS["curl"][0].encode(), seen[1:2], None)
+    assert found.target == "api.example.org"
 
 
 def test_one_of_each_and_not_too_many() -> None:

@@ -24,6 +24,7 @@ PATH, NETWORK, UNIX = "path", "network", "unix"
 MOST = 8
 NOT_EXECUTABLE = 126
 ANY_HOST = "*"
+NAME_SERVER = ":53"
 
 IDLE_SOCKETS = ("/run/nscd/", "/var/run/nscd/", "/run/systemd/", "/var/run/systemd/", "/dev/log", "/run/dbus/",
                 "/var/lib/sss/", "/run/avahi-daemon/")
@@ -102,15 +103,19 @@ def _paths(policy: Policy, text: str, cwd: str, returncode: int) -> Iterator[Den
 def _hosts(policy: Policy, text: str) -> Iterator[Denial]:
     for host, port in symptoms.hosts(text):
         if not host:
-            if policy.network.mode != NETWORK_ON:
-                yield Denial(kind=NETWORK, action="connect", target=ANY_HOST, rule="network", source="",
-                             reason=f"a host cannot be reached: the network is {policy.network.mode}",
-                             suggestion=f'network = {{ mode = "{NETWORK_ON}" }}')
+            yield from _some_host(policy)
             continue
         target = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
         denial = _ask(policy, NETWORK, "connect", target)
         if denial is not None:
             yield denial
+
+
+def _some_host(policy: Policy) -> Iterator[Denial]:
+    if policy.network.mode != NETWORK_ON:
+        yield Denial(kind=NETWORK, action="connect", target=ANY_HOST, rule="network", source="",
+                     reason=f"a host cannot be reached: the network is {policy.network.mode}",
+                     suggestion=f'network = {{ mode = "{NETWORK_ON}" }}')
 
 
 def _sockets(policy: Policy, text: str) -> Iterator[Denial]:
@@ -124,6 +129,9 @@ def _attempts(policy: Policy, attempts: Sequence[Attempt]) -> Iterator[Denial]:
     for attempt in attempts:
         kind, action = {"connect": (NETWORK, "connect"), "unix": (UNIX, "connect")}.get(attempt.kind, (PATH, "write"))
         if kind == UNIX and attempt.target.startswith(IDLE_SOCKETS):
+            continue
+        if kind == NETWORK and attempt.target.endswith(NAME_SERVER):
+            yield from _some_host(policy)  # who asks a name server wants some other host
             continue
         denial = _ask(policy, kind, action, attempt.target)
         if denial is not None:

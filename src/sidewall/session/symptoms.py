@@ -56,6 +56,7 @@ _HOSTS = tuple(re.compile(pattern, re.IGNORECASE | re.MULTILINE) for pattern in 
 _UNREACHED = re.compile(
     r"temporary failure in name resolution|name or service not known|network is unreachable|no route to host|"
     r"could not resolve|no address associated with hostname|nodename nor servname|network is down|no such host|"
+    r"\bsocket(?:\(\))?: (?:permission denied|operation not permitted)|_socket\.socket\.__init__|"
     r"failed to resolve|\bUnknownHostException|unable to resolve|\b(?:ENOTFOUND|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH)\b",
     re.IGNORECASE)
 _URL = re.compile(rf"\b(?:https?|git|ssh|ftp|wss?)://(?:[^@/\s]*@)?{_NAME}(?::(\d+))?")
