@@ -22,13 +22,16 @@ if sys.platform != "linux":
 from sidewall.platforms.contract import Held
 from sidewall.platforms.linux.gitcarry import GitCarry, Limits
 
+EVIL = 'test -n "$MARKER" && touch "$MARKER"; cat'
+"""A shell command that an attacker would like the user's git to start."""
+
 INSIDE = Path(__file__).with_name("inside.py")
 
 
 class World:
     """``work`` is the workspace with its repository; commands run ``outside`` or ``inside`` of the layer over it.
 
-    ``marker`` is a file that only a program started by git outside would make.
+    ``marker`` is a file that ``EVIL`` makes when git starts it outside; inside the variable is not set.
     """
 
     def __init__(self, base: Path, *, limits: Limits | None = None, prepare: str = "", name: str = "work") -> None:
@@ -62,7 +65,7 @@ class World:
         self._link = mine
         self._child = subprocess.Popen(
             ["unshare", "-Urm", sys.executable, "-I", "-S", str(INSIDE), str(theirs.fileno()), str(self.git),
-             str(store)], pass_fds=[theirs.fileno()], env=self.environment)
+             str(store), str(self.canary)], pass_fds=[theirs.fileno()], env=self.environment)
         theirs.close()
         data, descriptors, _, _ = socket.recv_fds(mine, 4096, 1)
         if not descriptors:
@@ -72,6 +75,8 @@ class World:
         host = os.open(self.git, os.O_PATH | os.O_DIRECTORY)
         self.carry = GitCarry(host, descriptors[0], git_dir=str(self.git), roots=(str(self.base),),
                               limits=self.limits)
+        # As a session does before its first command.
+        assert not self.carry.stale()
         return self
 
     def close(self) -> None:
@@ -95,7 +100,8 @@ class World:
 
     def inside(self, script: str, *, directory: Path | None = None, check: bool = True) -> str:
         """Runs a shell script in the layer's view."""
-        request = [["sh", "-ec", script], str(directory or self.work), self.environment]
+        environment = {key: value for key, value in self.environment.items() if key != "MARKER"}
+        request = [["sh", "-ec", script], str(directory or self.work), environment]
         self._link.sendall(json.dumps(request).encode() + b"\n")
         code, text = json.loads(self._reader.readline())
         assert not check or code == 0, text
@@ -111,12 +117,23 @@ class World:
         assert self.carry is not None
         return self.carry.settle() if self.carry.dirty() else ()
 
+    def fresh(self) -> tuple[Held, ...] | None:
+        """What a session does before a command: a fresh view when the host changed something."""
+        assert self.carry is not None
+        if not self.carry.stale():
+            return None
+        told = self.carry.refresh()
+        self._link.sendall(b'"remount"\n')
+        assert json.loads(self._reader.readline()) == 0
+        return told
+
     def agree(self, *, index: bool = True) -> None:
         """Both views tell the same, the real repository is whole, and nothing ran outside."""
-        for words in ("git log --all --graph --format=%H%d", "git for-each-ref", "git symbolic-ref -q HEAD || true",
-                      "git rev-parse HEAD", "git stash list", "git reflog", *(
-                          ("git status --porcelain=v2 --branch", "git ls-files --stage") if index else ())):
-            assert self.shell(words) == self.inside(words), words
+        words = ["git log --all --graph --format=%H%d", "git for-each-ref", "git symbolic-ref -q HEAD || true",
+                 "git rev-parse HEAD", "git stash list", "git reflog", *(
+                     ("git status --porcelain=v2 --branch", "git ls-files --stage") if index else ())]
+        script = "; ".join(f"echo '$ {word}'; {word}" for word in words)
+        assert self.shell(script) == self.inside(script)
         self.whole()
 
     def whole(self) -> None:
@@ -129,11 +146,11 @@ class World:
 
     def everyday(self) -> None:
         """What a user does outside afterwards; no program of the cell may run."""
-        for words in ("git status", "git log -p --all", "git diff", "git add -A", "git commit --allow-empty -m outside",
-                      "git fetch --all", "git gc", "git branch -a", "git stash list", "git submodule status",
-                      "git worktree list", "git rebase --continue", "git am --continue", "git cherry-pick --continue",
-                      "git blame f"):
-            self.outside("sh", "-c", words, check=False)
+        self.outside("sh", "-c", "; ".join((
+            "git status", "git log -p --all", "git diff", "git add -A", "git commit --allow-empty -m outside",
+            "git fetch --all", "git gc", "git branch -a", "git stash list", "git submodule status",
+            "git worktree list", "git rebase --continue", "git am --continue", "git cherry-pick --continue",
+            "git blame f")), check=False)
         assert not self.marker.exists()
         assert self.canary.read_text() == "untouched\n"
 

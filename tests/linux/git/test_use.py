@@ -42,8 +42,9 @@ SCENARIOS = {
     "a rebase given up": [
         "git checkout -q topic; echo t >> f; git commit -qam t; git checkout -q main; echo m >> f; git commit -qam m",
         "git checkout -q topic; git rebase --apply main || true", "git rebase --abort"],
-    "cherry-pick": ["git checkout -q topic; echo t >> f; git commit -qam t; git checkout -q main; echo m >> f; "
-                    "git commit -qam m", "git cherry-pick topic || true", "git cherry-pick --abort"],
+    "cherry-pick": [
+        "git checkout -q topic; echo t >> f; git commit -qam t; git checkout -q main; echo m >> f; git commit -qam m",
+        "git cherry-pick topic || true", "git cherry-pick --abort"],
     "revert": ["git revert --no-edit HEAD", "git revert --no-edit HEAD~1 HEAD || true"],
     "am": ["git format-patch -q -1 -o ../p; git reset -q --hard HEAD~1", "git am -q ../p/*.patch"],
     "bisect": ["git bisect start HEAD HEAD~1", "git bisect reset"],
@@ -180,7 +181,7 @@ def test_a_repository_made_inside(worlds: Callable[..., World]) -> None:
     world = worlds("mkdir .git")
     assert not world.carry.dirty()
     told = world.run("git init -q .; echo 1 > f; git add f; git commit -qm first; git branch b")
-    assert [one.path for one in told if one.action == "carried"][0] == ".git"
+    assert next(one.path for one in told if one.action == "carried") == ".git"
     world.agree()
     assert sorted(path.name for path in world.git.iterdir()) == [
         "COMMIT_EDITMSG", "HEAD", "config", "index", "logs", "objects", "refs"]

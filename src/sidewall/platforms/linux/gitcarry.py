@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sidewall.platforms.linux.gitrepo import Repository
 
 _WATCHED = 128
+_WATCHED_OUTSIDE = 64
+_RACY_NS = 50_000_000
 _BASES = 16
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -63,6 +65,7 @@ class GitCarry:
         self._top = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=upper_fd)
         self._watch: tuple[tuple[str, tuple[int, ...]], ...] | None = None
         self._again = False
+        self._outside: tuple[tuple[str, tuple[int, ...]], ...] | None = None
         self._ledger: Ledger | None = None
         self._repository: Repository | None = None
 
@@ -85,6 +88,45 @@ class GitCarry:
         except OSError:
             return True
         return False
+
+    def stale(self) -> bool:
+        """Did references, index or HEAD change outside since the cell last got a fresh view (see ``refresh``)?
+
+        Also true shortly after ``settle`` wrote: what a background process of the cell then saw of the locks would
+        stay in its view.  Call it before a command; the first call only remembers how things are.
+        """
+        if self._top < 0:
+            return False
+        if self._outside is None:
+            self._outside = _directories(self._host_fd)
+            return False
+        try:
+            for path, signature in self._outside:
+                st = os.stat(path, dir_fd=self._host_fd, follow_symlinks=False)
+                if (st.st_mtime_ns, st.st_ctime_ns) != signature:
+                    return True
+        except OSError:
+            return True
+        return False
+
+    def refresh(self) -> tuple[Held, ...]:
+        """Settles, then takes what the host has changed, and the cell has not, out of the layer.
+
+        Afterwards the layer has to be mounted again in place (mount(2) with MS_REMOUNT, in the cell): only then does
+        the kernel forget what it knew of the files below, and the cell sees what the host did.  Call it while no
+        command runs.  Returns what ``settle`` does.
+        """
+        with self._lock:
+            if self._top < 0:
+                return ()
+            told = self._settle()
+            self._outside = _directories(self._host_fd)
+            if self._ledger is not None:
+                before, self._bases = self._bases, _indexes(self._host_fd)
+                self._ledger.refresh(self._bases)
+                for fd in before.values():
+                    os.close(fd)
+            return told
 
     def settle(self) -> tuple[Held, ...]:
         """Looks at the whole layer and carries what may be carried.
@@ -151,3 +193,29 @@ def _indexes(host_fd: int) -> dict[str, int]:
         except OSError:
             continue
     return bases
+
+
+def _directories(host_fd: int) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """The directories in which git replaces files when something happens outside, and their time stamps.
+
+    One that changed just now gets stamps that never compare equal: with coarse clocks another change may not show.
+    """
+    now = time.time_ns()
+    found: list[tuple[str, tuple[int, ...]]] = []
+    pending = [".", "refs", "worktrees"]
+    while pending and len(found) < _WATCHED_OUTSIDE:
+        path = pending.pop(0)
+        try:
+            fd = os.open(path, _OPEN | os.O_DIRECTORY, dir_fd=host_fd)
+        except OSError:
+            continue
+        try:
+            st = os.fstat(fd)
+            if path != ".":
+                with os.scandir(fd) as entries:
+                    pending += [f"{path}/{entry.name}" for entry in entries if entry.is_dir(follow_symlinks=False)]
+        finally:
+            os.close(fd)
+        young = max(st.st_mtime_ns, st.st_ctime_ns) > now - _RACY_NS
+        found.append((path, () if young else (st.st_mtime_ns, st.st_ctime_ns)))
+    return tuple(found)

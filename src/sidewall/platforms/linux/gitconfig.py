@@ -34,7 +34,7 @@ _REMOTE_URL = re.compile(
     rb"(?:https?|git|ssh)://(?:[A-Za-z0-9_][A-Za-z0-9._~%!$&'()*+,;=:-]*@)?"
     rb"(?:[A-Za-z0-9_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/" + _PLAIN_URL + rb")?")
 _SCP_URL = re.compile(
-    rb"(?:[A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9._-]*:[A-Za-z0-9_~./][^\x00-\x20\x7f\"\\<>^`{|}]*")
+    rb"(?:[A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9._-]*:(?!//)[A-Za-z0-9_~./][^\x00-\x20\x7f\"\\<>^`{|}]*")
 _REFSPEC = re.compile(rb"\+?(refs/[^:\s]+):(refs/remotes/[^:\s]+)")
 
 
@@ -89,8 +89,6 @@ def _assignment(text: bytes, position: int) -> tuple[bytes, int]:
     char = text[position:position + 1]
     if char in (b"", b"\n"):
         return b"true", position
-    if char in b"#;":
-        return b"true", _line_end(text, position)
     if char != b"=":
         raise Rejected(f"a key in line {_line(text, position)}")
     return _value(text, position + 1)
@@ -148,7 +146,7 @@ def url(value: bytes, roots: tuple[bytes, ...]) -> bool:
 
     A repository below a root is the cell's own work: a push to it would run its hooks.
     """
-    if len(value) > 4096 or value.startswith(b"-") or b"::" in value or b".." in value.split(b"/")[1:-1]:
+    if len(value) > 4096 or value.startswith(b"-") or b".." in value.split(b"/")[1:-1]:
         return False
     if value.startswith(b"file:///"):
         value = value[7:]

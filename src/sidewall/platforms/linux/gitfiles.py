@@ -187,7 +187,10 @@ class HostTree(Tree):
     def unlock(self, path: str) -> None:
         """Gives the lock up and changes nothing."""
         above, name = self.at(path)
-        os.unlink(name + ".lock", dir_fd=above)
+        try:
+            os.unlink(name + ".lock", dir_fd=above)
+        except FileNotFoundError:
+            return
 
     def commit(self, path: str) -> os.stat_result:
         """Puts the locked file's new content in place; its status.  Raises OSError, and the lock stays."""

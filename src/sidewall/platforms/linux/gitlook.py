@@ -96,7 +96,8 @@ class Look:
             st = self.names.get(name) if "/" not in name else self._ledger.upper.stat(path)
             if st is None:
                 continue
-            if gitfiles.whiteout(st) or (stat.S_ISDIR(st.st_mode) and self._ledger.upper.opaque(path)):
+            if gitfiles.whiteout(st) or (name != "HEAD" and (
+                    not stat.S_ISDIR(st.st_mode) or self._ledger.upper.opaque(path))):
                 return True
         return False
 

@@ -50,7 +50,7 @@ class Store:
         self._done: set[str] = set()
         self._refused: dict[str, tuple[tuple[int, ...], str]] = {}
         self.lookup = gitlookup.Lookup(host, objects)
-        self.short = False
+        self.short = self.busy = False
         self.watched: dict[str, os.stat_result] = {}
 
     def carry(self, budget: gitpack.Budget, settled_ns: int) -> int:
@@ -58,7 +58,7 @@ class Store:
 
         A directory that has not changed since before ``settled_ns`` (nanoseconds of the epoch) is not read again.
         """
-        self.short = False
+        self.short = self.busy = False
         self.watched = {}
         top = self._upper.stat(self._path)
         if top is None or not stat.S_ISDIR(top.st_mode):
@@ -122,7 +122,7 @@ class Store:
         try:
             written = bring()
         except (gitpack.Exhausted, gitfiles.Busy) as error:
-            self.short = True
+            self.short = self.busy = True
             self._held(path, str(error))
             return 0
         except (gitpack.Forged, gitfiles.Refused) as error:
@@ -131,7 +131,7 @@ class Store:
             self._held(path, str(error))
             return 0
         except OSError as error:
-            self.short = True
+            self.short = self.busy = True
             self._held(path, f"cannot be copied: {error.strerror}")
             return 0
         self._done.add(path)

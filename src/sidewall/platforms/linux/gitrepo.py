@@ -209,6 +209,7 @@ class Repository:
         count = store.carry(budget, ledger.started_ns - 50_000_000)
         for path, st in store.watched.items():
             ledger.note(path, st)
+        ledger.retry = ledger.retry or store.busy
         if count:
             ledger.tell("carried", self._prefix + "objects", f"{count} file{'s' if count > 1 else ''}")
         family = [self, *(part for part in self._parts.values() if part._look is not None and part._start())]

@@ -21,13 +21,13 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _REF_BAD = re.compile(rb"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(?:/|$)|(?:^|/)\.|\.$|/$|^/")
 _SHELL = re.compile(rb"[$`\"'|;&<>()!]|(?:^|/)-")
 _SYMREF = re.compile(rb"ref: (refs/[^\n]+)\n?")
-_OID_LINE = re.compile(OID + rb"\n?")
-_OID_LINES = re.compile(rb"(?:" + OID + rb"\n)*")
+_OID_LINE = re.compile(rb"(?!0*\n?\Z)" + OID + rb"\n?")
+_OID_LINES = re.compile(rb"(?:(?!0*\n)" + OID + rb"\n)*")
 _LOG_LINES = re.compile(
     rb"(?:" + OID + rb" " + OID + rb" [^\n\x00<>]*<[^\n\x00<>]*> [0-9]{1,20} [+-][0-9]{4}"
     rb"(?:\t[^\x00-\x08\x0a-\x1f\x7f]*)?\n)*")
 _FETCH_LINES = re.compile(rb"(?:" + OID + rb"\t(?:not-for-merge)?\t[^\x00-\x08\x0a-\x1f\x7f]*\n)*")
-_PACKED_REF = re.compile(rb"(" + OID + rb") ([^\n]+)")
+_PACKED_REF = re.compile(rb"(?!0* )(" + OID + rb") ([^\n]+)")
 _BISECT_LOG = re.compile(
     rb"(?:(?:#[^\x00-\x08\x0a-\x1f\x7f]*|git bisect (?:start|good|bad|old|new|skip|terms)[-A-Za-z0-9_./' ]*)\n)*")
 
@@ -78,7 +78,7 @@ def quiet(path: str) -> bool:
     if path.startswith("objects/pack/"):
         return path.startswith("objects/pack/multi-pack-index") or name.endswith((".rev", ".bitmap", ".mtimes",
                                                                                   ".keep"))
-    return path in _CACHES or path.startswith(("objects/info/commit-graphs/", "branches/"))
+    return path in _CACHES or path.startswith("objects/info/commit-graphs/")
 
 
 def refname(name: bytes) -> str:
@@ -145,6 +145,15 @@ def packed_refs(data: bytes) -> dict[bytes, bytes] | None:
 def reflog(data: bytes) -> bool:
     """Is every line a reflog entry?"""
     return _LOG_LINES.fullmatch(data) is not None
+
+
+def pointed_to(kind: str, data: bytes) -> list[str]:
+    """The objects (hexadecimal) that a checked file of the kind ``ref``, ``head``, ``oid``, ``oids`` or ``log`` needs.
+
+    Of a log that is what each entry leads to; no object at all stands for a removed reference.
+    """
+    words = [line.split(b" ", 2)[1] for line in data.splitlines()] if kind == "log" else data.split()
+    return [word.decode("ascii") for word in dict.fromkeys(words) if word.strip(b"0")]
 
 
 def _text(data: bytes) -> bool:

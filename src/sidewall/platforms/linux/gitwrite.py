@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sidewall.platforms.linux.gitlook import Change, Look
 
 _RANKS = {"ref": 1, "packed-refs": 2, "log": 3, "index": 5, "head": 7}
+_POINTERS = frozenset(("ref", "head", "oid", "oids", "log"))
 _SHOWN = frozenset(("ref", "index", "head"))
 
 
@@ -78,7 +79,7 @@ class Writer:
             ledger.retry = True
             ledger.held(path, f"cannot be written: {error.strerror}")
         else:
-            ledger.taken(path, change.signature)
+            ledger.taken(path, change.signature, carried=True)
             self._mine.add(path)
             if wrote and change.kind in _SHOWN:
                 ledger.tell("carried", path)
@@ -93,12 +94,13 @@ class Writer:
             shared = f"{change.path.rpartition('/')[0]}/sharedindex.{change.index.shared}".lstrip("/")
             if self._ledger.host.stat(shared) is None:
                 raise gitfiles.Busy("the shared index that it needs is not outside")
-        if change.kind not in ("ref", "head"):
+        if change.kind not in _POINTERS:
             return
         target = gitrules.symref_target(change.data)
         if target is None:
-            if not self._has(change.data.decode("ascii").strip()):
-                raise gitfiles.Busy("it names an object that is not outside")
+            for oid in gitrules.pointed_to(change.kind, change.data[change.start:]):
+                if not self._has(oid):
+                    raise gitfiles.Busy("it names an object that is not outside")
         elif change.kind == "head":
             where = self._top + os.fsdecode(target)
             inside = self._ledger.upper.stat(where)
@@ -118,6 +120,9 @@ class Writer:
             return True
         if change.index is not None:
             return ledger.put(path, change.data, self.hash_name, change.index.shape)
+        if change.kind == "ref" and ledger.agreed(path) and ledger.host.stat(path) is None:
+            packed = self._packed().get(os.fsencode(path[len(self._top):]), b"")
+            return ledger.put(path, change.data, elsewhere=packed + b"\n")
         if change.kind != "packed-refs":
             return ledger.put(path, change.data)
         before, after = self._packed(), gitrules.packed_refs(change.data) or {}
@@ -137,6 +142,7 @@ class Writer:
         removals = [*look.removals, *(path for _, paths in look.groups.values() for path in paths)]
         if not self._ledger.partial:
             # Carried by us, and in the layer no more: removed inside, though overlayfs left no mark.
+            self._mine -= self._ledger.yielded
             removals += sorted(self._mine - self._ledger.seen)
         if not removals:
             return
