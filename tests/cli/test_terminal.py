@@ -159,6 +159,65 @@ def test_a_redirected_stream_goes_where_it_should(screen: Callable[..., Screen],
     assert (sidewall.workspace / "errors").read_bytes() == b"error\n"
 
 
+def test_a_terminal_that_goes_away_blocks_nobody(screen: Callable[..., Screen], sidewall: Cli) -> None:
+    script = "trap '' HUP; echo ready; while [ ! -e go ]; do sleep 0.05; done; seq 1 100000; echo x > made; exit 6"
+    shown = screen("run", "--", "sh", "-c", script)
+    shown.wait_for(b"ready")
+    os.close(shown.master)
+    os.close(shown.slave)
+    shown.master, shown.slave = os.openpty()  # for the fixture to close
+    (sidewall.workspace / "go").touch()
+    assert shown.process.wait(30) == 6
+    assert (sidewall.workspace / "made").read_text() == "x\n"
+
+
+def test_in_the_background_it_leaves_the_terminal_alone(sidewall: Cli) -> None:
+    master, slave = os.openpty()
+
+    def become_leader() -> None:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    shell = subprocess.Popen(["bash", "--norc", "-i"], stdin=slave, stdout=slave, stderr=slave, cwd=sidewall.workspace,
+                             env=sidewall.environment(TERM="dumb", PS1="", INPUTRC="/dev/null"),
+                             preexec_fn=become_leader)
+    output = b""
+
+    def until(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, output
+            time.sleep(0.02)
+
+    def wait_for(text: bytes) -> None:
+        nonlocal output
+        deadline = time.monotonic() + 30
+        while text not in output:
+            assert time.monotonic() < deadline, output
+            if select.select([master], [], [], 0.2)[0]:
+                output += os.read(master, 65536)
+
+    try:
+        line = f"{' '.join(sidewall.argv)} run -- sh -c 'echo behind; read line; echo got $line' &\n"
+        os.write(master, b"stty -echo\n" + line.encode())
+        wait_for(b"behind")
+        os.write(master, b"echo typed$((1 + 1))\n")
+        wait_for(b"typed2")
+        os.write(master, b"fg\n")
+        until(lambda: os.tcgetpgrp(master) != shell.pid and not termios.tcgetattr(slave)[3] & termios.ICANON)
+        os.write(master, b"front\n")
+        wait_for(b"got front")
+        until(lambda: os.tcgetpgrp(master) == shell.pid)
+        os.write(master, b"echo code=$?; exit\n")
+        wait_for(b"code=0")
+        assert shell.wait(30) == 0
+    finally:
+        shell.kill()
+        shell.wait(30)
+        os.close(master)
+        os.close(slave)
+
+
 def test_the_shell_is_interactive(screen: Callable[..., Screen], sidewall: Cli) -> None:
     shown = screen("shell")
     shown.type(b"echo is$((40 + 2)) $-; exit 5\n")

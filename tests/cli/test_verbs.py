@@ -159,6 +159,17 @@ def test_doctor_finds_a_broken_log(sidewall: Cli) -> None:
     assert any(f"{path}:3" in finding["text"] for finding in found["findings"] if finding["group"] == "audit")
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_narrow_encoding_is_no_error(sidewall: Cli, encoding: str) -> None:
+    strange = sidewall.workspace / "h\u00e9\u4e16"
+    strange.mkdir()
+    for words in (("doctor",), ("explain",), ("profile", "show"), ("check", ".")):
+        for env in ({}, {"FORCE_COLOR": "1"}):
+            done = sidewall(*words, cwd=strange, env={"PYTHONIOENCODING": encoding, **env})
+            assert done.returncode == 0 and done.stderr == b"", words
+    assert b"h\\xe9\\u4e16" in sidewall("check", ".", cwd=strange, env={"PYTHONIOENCODING": "ascii"}).stdout
+
+
 def test_profiles(sidewall: Cli) -> None:
     names = [each["name"] for each in data_of(sidewall, "profile", "list")["profiles"]]
     assert {":workspace", ":read-only", ":strict", ":unconfined"} <= set(names)

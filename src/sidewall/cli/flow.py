@@ -20,10 +20,12 @@ class Flow:
     """One direction.  ``kept`` bytes of what went by last stay in ``tail``.
 
     ``ended``: the source has no more.  ``broken``: the target takes no more; the source must be closed by the owner,
-    so that who writes into it learns of that.  ``held``: nothing is to be read for now.
+    so that who writes into it learns of that, or with ``discards`` it is read on for nothing, so that nobody waits.
+    ``held``: nothing is to be read for now.
     """
 
-    def __init__(self, source: int, target: int, *, kept: int = 0, owned_target: bool = False) -> None:
+    def __init__(self, source: int, target: int, *, kept: int = 0, owned_target: bool = False,
+                 discards: bool = False) -> None:
         self.source = source
         self.target = target
         self.ended = False
@@ -33,13 +35,14 @@ class Flow:
         self.tail = bytearray()
         self.last = -1
         self._kept = kept
+        self._discards = discards
         regular = os.fstat(target).st_mode & _KIND == _REGULAR
         self._at_once = _BLOCK if regular or owned_target else _PIPE_BUF
 
     def interest(self) -> tuple[tuple[int, int], ...]:
         """What to poll for: (descriptor, events) pairs."""
         wanted = []
-        if len(self.pending) < _BLOCK and not (self.ended or self.broken or self.held):
+        if self._reads():
             wanted.append((self.source, READ))
         if self.pending and not self.broken:
             wanted.append((self.target, WRITE))
@@ -47,11 +50,13 @@ class Flow:
 
     def turn(self, ready: dict[int, int]) -> None:
         """Moves what can be moved now; ``ready`` maps descriptors to the events that ``poll`` reported."""
-        room = len(self.pending) < _BLOCK
-        if ready.get(self.source, 0) & ~WRITE and room and not (self.ended or self.broken or self.held):
+        if ready.get(self.source, 0) & ~WRITE and self._reads():
             self._read()
         if ready.get(self.target, 0) & ~READ and self.pending:
             self._write()
+
+    def _reads(self) -> bool:
+        return len(self.pending) < _BLOCK and not (self.ended or self.held or (self.broken and not self._discards))
 
     def _read(self) -> None:
         try:
@@ -62,6 +67,8 @@ class Flow:
             data = b""
         if not data:
             self.ended = True
+            return
+        if self.broken:
             return
         self.pending += data
         self.last = data[-1]
@@ -78,11 +85,6 @@ class Flow:
         except OSError:
             self.broken = True
             self.pending.clear()
-
-    @property
-    def idle(self) -> bool:
-        """Nothing is on its way."""
-        return not self.pending
 
     def last_bytes(self) -> bytes:
         """The tail, at most as long as was asked for."""

@@ -28,6 +28,13 @@ STYLES = {"enforced": "green", "partial": "yellow", "advisory": "yellow", "open"
 MARKS = {"ok": "✓", "warn": "!", "bad": "✗"}
 
 
+def prepare() -> None:
+    """Makes standard output take every character, whatever its encoding is."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
 def painted() -> bool:
     """Whether a person looks at standard output."""
     if os.environ.get("FORCE_COLOR", "") not in ("", "0"):
@@ -55,7 +62,7 @@ def print_json(data: Any) -> None:
 def print_lines(lines: Iterable[str]) -> None:
     """Plain lines, cleaned."""
     for line in lines:
-        sys.stdout.write(clean(line).encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+        sys.stdout.write(clean(line) + "\n")
 
 
 def styled(text: str, style: str = "") -> Text:

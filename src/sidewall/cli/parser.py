@@ -9,6 +9,7 @@ import argparse
 import importlib
 
 from sidewall._version import __version__
+from sidewall.cli import paint
 from sidewall.cli.options import Operand, Option, Verb
 from sidewall.cli.verbs import VERBS
 from sidewall.errors import UsageError
@@ -91,5 +92,6 @@ def dispatch(words: Sequence[str]) -> int:
     if not arguments.verb:
         top.print_help()
         return 2 if words else 0
+    paint.prepare()
     verb = importlib.import_module(f"sidewall.cli.{arguments.verb}")
     return int(verb.main(arguments))

@@ -31,6 +31,7 @@ else:
 _GROUP = ("SIGINT", "SIGQUIT", "SIGHUP")
 _SINGLE = ("SIGTERM", "SIGUSR1", "SIGUSR2")
 _STILL_SECONDS = 2.0
+_FOREGROUND_SECONDS = 0.2
 
 
 class Supervisor:
@@ -84,6 +85,8 @@ class Supervisor:
             self._after_turn()
             if ready.get(self._wake):
                 self._signals()
+            if self._terminal is not None and self._terminal.behind:
+                self._terminal.claim()
             if self._deadline and time.monotonic() >= self._deadline:
                 self._deadline = 0.0
                 self.timed_out = True
@@ -110,14 +113,17 @@ class Supervisor:
     def _after_turn(self) -> None:
         if self._terminal is not None:
             self._terminal.pass_end()
-        for flow in self._flows:
-            if flow.broken and not flow.ended:
-                flow.ended = True
-                if self._terminal is None:  # the pipe is ours: who writes into it must learn that nobody reads
-                    os.close(flow.source)
+        if self._terminal is None:
+            for flow in self._flows:
+                if flow.broken and not flow.ended:
+                    flow.ended = True
+                    os.close(flow.source)  # the pipe is ours: who writes into it must learn that nobody reads
 
     def _patience(self) -> float:
-        return max(0.0, self._deadline - time.monotonic()) if self._deadline else -1.0
+        patience = max(0.0, self._deadline - time.monotonic()) if self._deadline else -1.0
+        if self._terminal is None or not self._terminal.behind:
+            return patience
+        return min(patience, _FOREGROUND_SECONDS) if self._deadline else _FOREGROUND_SECONDS
 
     def _poll(self, descriptors: Sequence[int], seconds: float) -> dict[int, int]:
         wanted = dict.fromkeys(descriptors, select.POLLIN)

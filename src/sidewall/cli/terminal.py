@@ -50,13 +50,11 @@ class Terminal:
         os.set_blocking(master, False)
         self._input = Flow(0, master, owned_target=True)
         self.claim()
-        return self._input, Flow(master, 1, kept=kept)
+        return self._input, Flow(master, 1, kept=kept, discards=True)
 
     def claim(self) -> None:
         """Makes the terminal raw if this process is in its foreground, else leaves it alone and reads nothing."""
-        if self._input is None:
-            return
-        if not self._typed:
+        if self._input is None or not self._typed:
             return
         self._input.held = not _in_foreground()
         if self._input.held:
@@ -68,6 +66,12 @@ class Terminal:
         except termios.error:  # the terminal has been hung up
             return
         self.resize()
+
+    @property
+    def behind(self) -> bool:
+        """Whether this process is in the background: a shell's ``fg`` tells nothing to a job that runs already, so
+        the owner has to ``claim`` again from time to time."""
+        return self._input is not None and self._input.held
 
     def resize(self) -> None:
         """Gives the pseudo terminal the size of the host's."""
