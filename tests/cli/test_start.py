@@ -77,9 +77,11 @@ def test_nothing_is_imported_from_the_workspace(sidewall: Cli, words: tuple[str,
 
 
 def test_relative_places_leave_the_import_path(sidewall: Cli) -> None:
-    for name in ("json", "rich", "difflib"):
+    (sidewall.workspace / "src").mkdir()
+    for name in ("json", "rich", "difflib", "src/json", "src/rich", "src/argparse"):
         (sidewall.workspace / f"{name}.py").write_text(HOSTILE)
-    code = "import sys; sys.path[:0] = ['', '.', sys.argv.pop(1)]; from sidewall.cli.main import entry; entry()"
+    code = ("import sys; here = sys.argv.pop(1); sys.path[:0] = ['', '.', here, here + '/src']\n"
+            "from sidewall.cli.main import entry; entry()")
     done = subprocess.run([sys.executable, "-P", "-c", code, str(sidewall.workspace), "check", "x", "--json"],
                           cwd=sidewall.workspace, env=sidewall.environment(), capture_output=True, timeout=60)
     assert b"HOSTILE" not in done.stderr and done.returncode == 0

@@ -34,12 +34,16 @@ def flush() -> None:
 
 
 def safe_path() -> None:
-    """Takes the current directory off the import path: it is the workspace, and a command may have written there."""
+    """Takes the current directory off the import path, and what lies below it (``PYTHONPATH=$PWD/src``): it is the
+    workspace, and a command may have written there.  Where Sidewall and its Python lie themselves has to stay."""
     try:
         here = os.getcwd()
     except OSError:
         here = ""
-    sys.path[:] = [path for path in sys.path if os.path.isabs(path) and path.rstrip("/\\") != here]
+    below = here.rstrip(os.sep) + os.sep
+    own = (sys.prefix, sys.base_prefix, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    sys.path[:] = [path for path in sys.path if os.path.isabs(path) and path.rstrip("/\\") != here
+                   and (path.startswith(own) or not path.startswith(below))]
 
 
 def guarded(words: Sequence[str]) -> int:
