@@ -60,7 +60,7 @@ class Keeper:
                 if descriptor in (self._owner, init):
                     return
                 if descriptor == administration:
-                    if not self._told():
+                    if self._told() in (b"", b"end"):
                         return
                 elif descriptor == link:
                     poll.unregister(link)
@@ -74,18 +74,28 @@ class Keeper:
                         # Nobody is left who could ask.
                         poll.unregister(descriptor)
 
-    def _told(self) -> bool:
-        """A message of the owner: what to clean up.  False when it has closed its side."""
+    def _told(self) -> bytes:
+        """A message of the owner; b'' when it has closed its side.  What is to be cleaned up is remembered."""
         data, descriptors = wire.receive(self._administration)
-        if not data or data == b"end":
-            return False
-        task = marshal.loads(data)
-        self._cgroup = task["cgroup"]
-        self._temporary = task["temporary"]
-        for index, journal in enumerate(task["leases"]):
-            self._leases.append((descriptors[2 * index], descriptors[2 * index + 1], journal))
-        # The rest are locks to be held until we end.
-        return True
+        if data not in (b"", b"end", b"settled"):
+            task = marshal.loads(data)
+            self._cgroup = task["cgroup"]
+            self._temporary = task["temporary"]
+            for index, journal in enumerate(task["leases"]):
+                self._leases.append((descriptors[2 * index], descriptors[2 * index + 1], journal))
+            # The rest are locks to be held until we end.
+        return data
+
+    def _hear_the_rest(self) -> None:
+        """What the owner said before it, or init, ended: it may be what to clean up."""
+        self._administration.setblocking(False)
+        try:
+            while self._told():
+                continue
+        except OSError:
+            return
+        finally:
+            self._administration.setblocking(True)
 
     def _linked(self) -> int:
         """Init's last words: the notification descriptor and the mounts of the cell where sockets may be."""
@@ -105,9 +115,14 @@ class Keeper:
         except OSError:
             pass
         self._reap_all()
+        self._hear_the_rest()
         self._await_owner()
         for held in self._leases:
-            lease.end_lease(*held)
+            try:
+                lease.end_lease(*held)
+            except OSError:
+                # The journal stays, and with it the knowledge of what is to be removed.
+                continue
         if self._temporary:
             lease.end_temporary(self._temporary)
         if self._cgroup:
@@ -126,6 +141,8 @@ class Keeper:
 
     def _await_owner(self) -> None:
         """Tells the owner that all is dead, and lets it look at what was left before that is removed."""
+        if self._owner < 0:
+            return
         try:
             self._tell(b"dead")
             poll = select.poll()
@@ -133,7 +150,7 @@ class Keeper:
             poll.register(self._administration.fileno(), select.POLLIN)
             while True:
                 for descriptor, _events in poll.poll():
-                    if descriptor == self._owner or self._administration.recv(wire.ROOM) in (b"", b"settled"):
+                    if descriptor == self._owner or self._told() in (b"", b"settled"):
                         return
         except OSError:
             return
