@@ -178,7 +178,7 @@ class Place:
         self.outside = self.home / "outside"
         self.elsewhere = base / "elsewhere"
         for directory in (self.work, self.outside, self.elsewhere):
-            directory.mkdir(parents=True)
+            directory.mkdir(parents=True, exist_ok=True)
         self.state = base / "state"
         self.backend = LinuxBackend()
         self._open: list[Opened] = []
