@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import sidewall as package
 from sidewall.policy.model import GUARANTEES
 
 if TYPE_CHECKING:
@@ -143,9 +144,8 @@ def test_doctor_finds_a_wrong_configuration_and_still_looks_at_the_machine(sidew
 
 
 def test_doctor_warns_of_a_python_that_the_command_could_change(sidewall: Cli) -> None:
-    here = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     (sidewall.home / ".config" / "sidewall").mkdir(parents=True)
-    root = os.path.dirname(here)
+    root = os.path.dirname(os.path.dirname(os.path.realpath(package.__file__)))
     (sidewall.home / ".config" / "sidewall" / "config.toml").write_text(f'schema = 1\n[files]\nwrite = ["{root}"]\n')
     names = [finding["name"] for finding in data_of(sidewall, "doctor")["findings"] if finding["state"] == "warn"]
     assert "sidewall is writable" in names
