@@ -33,7 +33,7 @@ from sidewall.policy.model import (
     Source,
 )
 
-NAMES = ("a", "b", "A", "c.txt", ".git", "hooks", "objects", ".vscode", "é", "É", "ß", "[x]")
+NAMES = ("a", "b", "A", "c.txt", ".git", "hooks", "objects", ".vscode", "é", "É", "s", "ſ", "[x]")
 HOSTS = ("org", "a.org", "b.a.org", "c.b.a.org", "10.1.2.3", "10.9.9.9", "127.0.0.1", "2001:db8::1")
 HOST_PATTERNS = (*HOSTS, "*.a.org", "*.b.a.org", "a.org:22", "*.a.org:22", "10.0.0.0/8", "10.1.0.0/16",
                  "2001:db8::/32")

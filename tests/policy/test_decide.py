@@ -103,6 +103,22 @@ def test_everything_can_be_closed_and_parts_opened() -> None:
     assert ask(policy, "write", WORK + "/x").allowed
 
 
+def test_what_only_looks_alike_on_windows_is_denied_and_never_allowed() -> None:
+    policy = Policy(name="t", workspace="C:\\w", home="C:\\h", flavour="windows", files=(
+        FileRule(path="C:\\w", access=WRITE), FileRule(path="C:\\w\\s", access=DENY),
+        FileRule(path="C:\\ſ", access=WRITE)))
+    assert not ask(policy, "read", "C:\\w\\ſ\\x").allowed
+    assert not ask(policy, "write", "C:\\s\\x").allowed
+    assert ask(policy, "write", "C:\\ſ\\x").allowed
+
+
+def test_the_sandboxs_own_directory_is_its_own_whatever_lies_around_it() -> None:
+    policy = BASE.replace(files=(FileRule(path="/", access=WRITE),), private=("/var/tmp",), gitdirs=("/var",))
+    for name in (".git/config", ".vscode/tasks.json", "config"):
+        assert ask(policy, "write", f"/var/tmp/{name}").kind == "private"
+    assert ask(policy, "write", "/srv/.git/config").kind == "protected"
+
+
 def test_names_above_the_writable_root_protect_nothing() -> None:
     policy = profiles.build(":workspace", workspace=HOME + "/p/.claude/worktrees/x", home=HOME)
     assert ask(policy, "write", HOME + "/p/.claude/worktrees/x/a").allowed

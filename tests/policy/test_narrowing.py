@@ -170,6 +170,13 @@ def test_narrowing_narrows() -> None:
     assert "survivors" in result.require
 
 
+def test_a_root_that_an_untrusted_file_names_again_is_no_root_of_its_own() -> None:
+    """Apart from the root around it, it would lose what is protected there, and the host's /tmp would be meant."""
+    places = ("/tmp/x", "/w/out", "/w/.git/modules/a/refs/heads")
+    result = apply(BASE, project(files=tuple(rule(place, WRITE) for place in places)))
+    assert result.files == BASE.files
+
+
 def test_an_untrusted_value_does_not_replace_one_of_the_user() -> None:
     user = Overlay(source=Source(layer=USER, file="/c"), env_set=(("PAGER", "cat"),))
     with pytest.raises(ConfigError) as caught:

@@ -13,6 +13,7 @@ from sidewall.policy.model import (
     DEFAULT_REQUIRE,
     GUARANTEES,
     NETWORK_ON,
+    READ,
     WRITE,
     Environ,
     FileRule,
@@ -80,8 +81,14 @@ def build(name: str, *, workspace: str, home: str, flavour: str = paths.POSIX) -
     if name != FULL_READ:
         rules += secrets.rules(home, flavour)
     if name != READ_ONLY:
-        _check_workspace(workspace, home, flavour, rules)
-        rules += (FileRule(path=workspace, access=WRITE, source=Source(layer=BUILT_IN, key=name)),)
+        _check_writable(workspace, home, flavour)
+    _check_secrets(workspace, flavour, rules)
+    source = Source(layer=BUILT_IN, key=name)
+    rules += (FileRule(path=workspace, access=READ if name == READ_ONLY else WRITE, source=source),)
+    for place in _PRIVATE[flavour]:
+        if home.startswith(place + "/"):
+            # Below the cell's own empty directory nothing of the host is seen but what a rule is about.
+            rules += (FileRule(path=home, access=READ, source=source),)
     return Policy(
         name=name, workspace=workspace, home=home, flavour=flavour, files=rules,
         protected=protect.DEFAULT if flavour == paths.POSIX else protect.names(flavour),
@@ -90,8 +97,10 @@ def build(name: str, *, workspace: str, home: str, flavour: str = paths.POSIX) -
 
 
 def constrain(policy: Policy, name: str) -> Policy:
-    """The policy, kept within what the profile promises, whatever made it wider: ``:read-only`` takes every writable
-    root and the network away, ``:offline`` the network, ``:strict`` requires all guarantees; the others bound nothing.
+    """The policy, kept within what the profile promises, whatever made it wider.
+
+    ``:read-only`` makes every writable root readable only and takes the network away, ``:offline`` the network,
+    ``:strict`` requires all guarantees; the others bound nothing.
 
     Raises PolicyError for a name that is none.
     """
@@ -99,7 +108,7 @@ def constrain(policy: Policy, name: str) -> Policy:
     if not policy.confined:
         return policy
     if name == READ_ONLY:
-        readable = tuple([rule for rule in policy.files if rule.access != WRITE])
+        readable = tuple([rule.replace(access=READ) if rule.access == WRITE else rule for rule in policy.files])
         return policy.replace(name=name, files=readable, network=Network(), gitdirs=())
     if name == OFFLINE:
         return policy.replace(name=name, network=Network())
@@ -108,11 +117,14 @@ def constrain(policy: Policy, name: str) -> Policy:
     return policy
 
 
-def _check_workspace(workspace: str, home: str, flavour: str, rules: tuple[FileRule, ...]) -> None:
+def _check_writable(workspace: str, home: str, flavour: str) -> None:
     try:
         check_writable_root(workspace, home, flavour)
     except PolicyError as error:
         raise PolicyError(f"the workspace {error.message}", hint=error.hint) from None
+
+
+def _check_secrets(workspace: str, flavour: str, rules: tuple[FileRule, ...]) -> None:
     fold = paths.fold_all((workspace,), flavour, wide=True)
     for rule in rules:
         if rule.path == workspace or (flavour != paths.POSIX
