@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import os
 import signal
 import subprocess
@@ -30,8 +31,16 @@ def test_start_and_run_take_what_frameworks_pass() -> None:
         assert {"cwd", "env", "stdin", "tty"} <= set(inspect.signature(sandbox.start).parameters)
         assert {"cwd", "env", "stdin", "input", "timeout", "output_limit"} <= set(
             inspect.signature(sandbox.run).parameters)
-        for name in ("read_bytes", "write_bytes", "stat", "list", "remove", "mkdir", "exists", "realpath", "close"):
+        for name in ("read_bytes", "write_bytes", "stat", "list", "remove", "mkdir", "exists", "realpath", "describe",
+                     "close"):
             assert callable(getattr(sandbox, name))
+
+
+def test_it_describes_itself(sandbox: Sandbox, workspace: Path) -> None:
+    told = sandbox.describe()
+    assert told["workspace"] == str(workspace.resolve()) and told["network"] == "off" and told["tier"]
+    assert told["guarantees"]["write-outside"] in ("enforced", "partial", "open")
+    assert json.loads(json.dumps(told)) == told
 
 
 def test_argv_is_literal(sandbox: Sandbox) -> None:

@@ -67,6 +67,16 @@ def test_a_directory_that_may_not_be_listed_is_left_out(workspace: Path) -> None
     assert scan(str(workspace / "none")) == {}
 
 
+@pytest.mark.parametrize("kind", ["machine", "landlock"], indirect=True)
+def test_a_protected_name_is_denied_or_put_back_and_either_is_told(sandbox: Sandbox, workspace: Path) -> None:
+    done = sandbox.run(["sh", "-c", "echo evil > .envrc"], capture_output=True)
+    path = str(workspace.resolve() / ".envrc")
+    assert path in [change.path for change in done.changes] + [denial.target for denial in done.denials]
+    assert not (workspace / ".envrc").is_file()
+    sandbox.close()
+    assert not (workspace / ".envrc").exists()
+
+
 @pytest.mark.parametrize("kind", ["bare"], indirect=True)  # the acts are made up, on a cell that has none
 def test_what_the_trusted_side_did_is_always_told(make: Callable[..., Sandbox], how: dict[str, Any]) -> None:
     def opener(policy: Policy, tier: str) -> Any:

@@ -71,6 +71,8 @@ WRITES = {
     "ssh-keygen": ("Saving key \"/etc/k\" failed: Read-only file system\n", "/etc/k"),
     "wget": ("/etc/x: Read-only file system\n", "/etc/x"),
     "the home directory": ("sh: 1: cannot create ~/new: Permission denied\n", "/home/user/new"),
+    "a protected name that is held": ("sh: 1: cannot create .git/hooks: Is a directory\n", f"{PROJECT}/.git/hooks"),
+    "a protected name, made": ("mkdir: cannot create directory ‘.git/hooks’: File exists\n", f"{PROJECT}/.git/hooks"),
     "from a subdirectory": ("touch: cannot touch '../../new': Read-only file system\n", "/home/new"),
 }
 READS = {
@@ -137,6 +139,7 @@ INNOCENT = {
     "a script is not executable": "sh: 1: ./script.sh: Permission denied\n",
     "a file of one's own": "cat: locked: Permission denied\n",
     "a foreign file": "cat: /etc/shadow: Permission denied\n",
+    "something is there": "mkdir: cannot create directory ‘/etc’: File exists\nsh: 1: /etc: Is a directory\n",
     "no such command": "sh: 1: frobnicate: not found\n",
     "a process": "kill: (1) - Operation not permitted\n",
     "prose": "The answer is `yes`, if permission is denied.\nSee https://example.org/ for more.\n",

@@ -77,6 +77,11 @@ class AsyncSandbox:
         await self.open()
         return self._sandbox.environment
 
+    async def describe(self) -> dict[str, Any]:
+        """See ``Sandbox.describe``."""
+        await self.open()
+        return self._sandbox.describe()
+
     async def run(self, args: Arguments, *, cwd: PathLike | None = None,
                   env: Mapping[str, str] | Mapping[bytes, bytes] | None = None, input: Any = None,
                   stdin: Stream = None, stdout: Stream = None, stderr: Stream = None, capture_output: bool = False,

@@ -24,6 +24,7 @@ PATH, NETWORK, UNIX = "path", "network", "unix"
 MOST = 8
 NOT_EXECUTABLE = 126
 ANY_HOST = "*"
+PROTECTED = "protected"
 NAME_SERVER = ":53"
 
 IDLE_SOCKETS = ("/run/nscd/", "/var/run/nscd/", "/run/systemd/", "/var/run/systemd/", "/dev/log", "/run/dbus/",
@@ -89,6 +90,10 @@ def _paths(policy: Policy, text: str, cwd: str, returncode: int) -> Iterator[Den
         path = _absolute(written, cwd, policy.home)
         if not path:
             continue
+        if kind == symptoms.TAKEN:
+            if decide(policy, Request(action="write", target=path)).kind != PROTECTED:
+                continue
+            kind = symptoms.WRITE
         if kind != symptoms.WRITE:
             denial = _ask(policy, PATH, "read", path)
             if denial is not None:

@@ -82,6 +82,14 @@ class Sandbox(FileOperations):
         self._opening.ready()
         return self._opening.session_id
 
+    def describe(self) -> dict[str, Any]:
+        """What this place is, in plain values, for prompts and logs: ``session``, ``platform``, ``tier``, ``plan`` (its
+        digest), ``workspace``, ``network`` (mode), ``guarantees`` (name -> level); opens it."""
+        plan = self._opening.ready().plan
+        return {"session": self.session_id, "platform": plan.platform, "tier": plan.tier, "plan": plan.digest,
+                "workspace": self.policy.workspace, "network": self.policy.network.mode,
+                "guarantees": {line.name: line.level for line in self.guarantees}}
+
     def run(self, args: Arguments, *, cwd: PathLike | None = None,
             env: Mapping[str, str] | Mapping[bytes, bytes] | None = None, input: Any = None, stdin: Stream = None,
             stdout: Stream = None, stderr: Stream = None, capture_output: bool = False, text: bool | None = None,

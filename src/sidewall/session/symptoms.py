@@ -12,7 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-READ, WRITE, EITHER = "read", "write", "either"
+READ, WRITE, EITHER, TAKEN = "read", "write", "either", "taken"
+"""``taken``: something else is there already, as it is where a protected name is held."""
 MOST, NEAR = 200, 1024
 """Refusals looked at; characters to either side of one: a flood of them costs no more than that."""
 LOOK_BACK = 6
@@ -21,7 +22,8 @@ LOOK_BACK = 6
 _PHRASE = re.compile(
     r"(?P<write>read-only file system|operation not permitted|device or resource busy|\bEROFS\b|\bEPERM\b|\bEBUSY\b)"
     r"|(?P<either>permission denied|\bEACCES\b)"
-    r"|(?P<read>no such file or directory|\bENOENT\b)", re.IGNORECASE)
+    r"|(?P<read>no such file or directory|\bENOENT\b)"
+    r"|(?P<taken>is a directory|file exists|directory not empty|\bEISDIR\b|\bEEXIST\b|\bENOTEMPTY\b)", re.IGNORECASE)
 _QUOTED = re.compile(r"(?<!\w)(?:'([^']+)'|\"([^\"]+)\"|`([^`']+)[`']|‘([^’]+)’|“([^”]+)”)(?!\w)")
 _ABSOLUTE = re.compile(r"(?<![\w./~:])(~?/[^\s'\"`’”,;()]+)")
 _READER = re.compile(r"^(?:cat|head|tail|less|more|grep|rg|ls|find|wc|sort|diff|awk|sed|source)\b|for reading|"
@@ -69,7 +71,7 @@ _SOCKETS = tuple(re.compile(pattern) for pattern in (
 
 
 def paths(text: str) -> Iterator[tuple[str, str]]:
-    """(``read``, ``write`` or ``either``; the path as it is written) of each refusal, in order of appearance."""
+    """(``read``, ``write``, ``either`` or ``taken``; the path as it is written) of each refusal, in order."""
     lines = text.splitlines()
     places: list[str] = []
     left = MOST
