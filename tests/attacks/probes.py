@@ -136,6 +136,27 @@ def ring(*entries):  # type: ignore[no-untyped-def]
     return results
 
 
+def flipping(texts):  # type: ignore[no-untyped-def]
+    """In the sandbox: shared memory in which another process puts one text after the other; address and a stopper."""
+    import mmap
+    import signal
+
+    area = mmap.mmap(-1, 4096)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(area))  # noqa: F821
+    ctypes.memmove(address, texts[0], len(texts[0]))  # noqa: F821
+    child = os.fork()
+    while child == 0:
+        for text in texts:
+            ctypes.memmove(address, text, len(text))  # noqa: F821
+
+    def stop():  # type: ignore[no-untyped-def]
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        area.close()  # kept until now by this function, so that the address stays valid
+
+    return address, stop
+
+
 HELPERS: tuple[Callable[..., Any], ...] = (attempt, put, syscall)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from .guards import Guard, guards
+from .probes import flipping
 from .world import World
 
 CONTENT, METADATA = guards("write-outside"), guards("metadata-outside")
@@ -191,7 +192,7 @@ def probe_race(outside):
 
     thread = threading.Thread(target=swap)
     thread.start()
-    for turn in range(1500):
+    for turn in range(800):
         try:
             os.write(os.open(f"real/race-{turn}", os.O_CREAT | os.O_WRONLY, 0o644), NONCE.encode())
         except OSError:
@@ -251,32 +252,24 @@ def test_L025_times(guard: Guard, world: World) -> None:
     guard.judge(guard.attack(world, probe_times, path=world.canary), world.changed())
 
 
-def probe_race_of_pointers(path, inside):
-    import threading
+def probe_race_of_pointers(path, inside, seconds):
+    import time
 
-    buffer = ctypes.create_string_buffer(inside.encode(), 4096)
-    texts = (inside.encode() + b"\0", path.encode() + b"\0")
-    stop = []
-
-    def flip():
-        while not stop:
-            for text in texts:
-                ctypes.memmove(buffer, text, len(text))
-
-    thread = threading.Thread(target=flip)
-    thread.start()
-    libc = ctypes.CDLL(None)
-    for _ in range(3000):
-        descriptor = libc.open(buffer, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        if descriptor >= 0:
-            os.write(descriptor, NONCE.encode())
-            os.close(descriptor)
-    stop.append(True)
-    thread.join()
+    address, stop = flipping([inside.encode() + b"\0", path.encode() + b"\0"])
+    libc = ctypes.CDLL(None, use_errno=True)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for _ in range(200):
+            descriptor = libc.open(ctypes.c_void_p(address), os.O_WRONLY | os.O_APPEND)
+            if descriptor >= 0:
+                os.write(descriptor, NONCE.encode())
+                os.close(descriptor)
+    stop()
 
 
 @CONTENT
 def test_LX09_path_changes_after_the_check(guard: Guard, world: World) -> None:
     inside = world.workspace / "src/app.py"
-    outcome = guard.attack(world, probe_race_of_pointers, path=world.canary, inside=inside)
+    settings = {"path": world.canary, "inside": inside, "seconds": 0.3}
+    outcome = guard.attack(world, probe_race_of_pointers, flipping, **settings)
     guard.judge(outcome, world.changed())

@@ -10,42 +10,34 @@ import socket
 
 from .guards import LANDLOCK, NAMESPACE, Guard, guards
 from .outside import Listener
+from .probes import flipping
 from .world import World
 
 
-def probe_flip_address(outside):
+def probe_flip_address(outside, seconds):
     import socket
-    import threading
+    import time
 
     inside = os.getcwd() + "/mine.sock"
     server = socket.socket(socket.AF_UNIX)
     server.bind(inside)
-    server.listen(512)
-    texts = [b"\1\0" + os.fsencode(path).ljust(106, b"\0") for path in (inside, outside)]
-    address = ctypes.create_string_buffer(texts[0], 108)
-    stop = []
-
-    def flip():
-        while not stop:
-            for text in texts:
-                ctypes.memmove(address, text, 108)
-
-    thread = threading.Thread(target=flip)
-    thread.start()
+    server.listen(4096)
+    address, stop = flipping([b"\1\0" + os.fsencode(path).ljust(106, b"\0") for path in (inside, outside)])
     libc = ctypes.CDLL(None, use_errno=True)
-    for _ in range(300):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
         client = socket.socket(socket.AF_UNIX)
-        if libc.connect(client.fileno(), address, 108) == 0:
+        client.setblocking(False)
+        if libc.connect(client.fileno(), ctypes.c_void_p(address), 108) == 0:
             client.send(NONCE.encode())
         client.close()
-    stop.append(True)
-    thread.join()
+    stop()
 
 
 @guards("unix-sockets-and-pipes")
 def test_LX09_address_changes_after_the_check(guard: Guard, world: World) -> None:
     listener = Listener(socket.AF_UNIX, socket.SOCK_STREAM, str(world.run / "service"), backlog=512)
-    outcome = guard.attack(world, probe_flip_address, outside=world.run / "service")
+    outcome = guard.attack(world, probe_flip_address, flipping, outside=world.run / "service", seconds=0.5)
     came = listener.got()
     listener.close()
     if "Errno" in outcome.stderr.decode() and not outcome.ended and guard.name == LANDLOCK:

@@ -45,8 +45,8 @@ def probe_type(high):
         descriptors += [found] if found else []
     attempt("controlling", lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 1))
     for descriptor in descriptors:
-        for letter in NONCE + "\n":
-            for number in [termios.TIOCSTI | top << 32 for top in ((1, 0x80000000, 0xFFFFFFFF) if high else (0,))]:
+        for number in [termios.TIOCSTI | top << 32 for top in ((1, 0x80000000, 0xFFFFFFFF) if high else (0,))]:
+            for letter in NONCE + "\n":
                 libc.syscall(ctypes.c_long(NR["ioctl"]), descriptor, ctypes.c_ulong(number), letter.encode())
         line = ctypes.create_string_buffer(bytes([3]) + NONCE.encode())
         for number in (0x541C, 0x541C | 1 << 32):

@@ -169,7 +169,8 @@ def build_template(at: Path) -> Path:
 
 def write(path: Path, text: str, mode: int = 0o644) -> None:
     """Make a file with its parents."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True)
     path.write_text(text)
     path.chmod(mode)
 
@@ -228,7 +229,7 @@ class World:
         self.nonce = "N" + secrets.token_hex(8)
         self.base = Path(tempfile.mkdtemp(prefix="sidewall-attacks-", dir=place))
         self.home = self.base / "home"
-        shutil.copytree(template, self.home, symlinks=True)
+        subprocess.run(["cp", "-a", template, self.home], check=True, timeout=60)
         self.workspace = self.home / "projects/work"
         self.neighbour = self.home / "projects/neighbour"
         self.outside = self.home / "documents"
@@ -315,12 +316,12 @@ class World:
 
     def remove(self) -> None:
         """Leave nothing behind, whatever modes the attack set, and though a survivor of a control still writes."""
-        for folder, _, _ in os.walk(self.base):
-            if not os.path.islink(folder):
-                os.chmod(folder, 0o700)
         for _ in range(20):
             shutil.rmtree(self.base, ignore_errors=True)
             if not self.base.exists():
                 return
+            for folder, _, _ in os.walk(self.base):
+                if not os.path.islink(folder):
+                    os.chmod(folder, 0o700)
             time.sleep(0.05)
         shutil.rmtree(self.base)
