@@ -80,3 +80,13 @@ def test_every_guarantee_has_its_row_and_its_tests() -> None:
         tests = re.findall(r"`(tests/[\w/.]+)`", rows[name].rsplit("|", 1)[-1])
         assert tests, name
         assert not [path for path in tests if not (ROOT / path).exists()], name
+
+
+def test_every_target_of_the_makefile_says_what_it_is() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z][a-z-]*):", text, re.MULTILINE))
+    described = set(re.findall(r"^([a-z][a-z-]*):.*?## \w", text, re.MULTILINE))
+    assert targets
+    assert targets == described
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    assert targets == set(phony.split())
