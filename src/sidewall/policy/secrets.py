@@ -36,7 +36,7 @@ _EVERYWHERE = (
     ".config/glab-cli", ".config/tea", ".subversion/auth", ".cvspass", ".circleci", ".travis", ".config/jgit",
     # package managers
     ".npmrc", ".yarnrc", ".yarnrc.yml", ".bunfig.toml", ".pypirc", ".pip", ".config/pip", ".config/pypoetry",
-    ".config/uv/credentials", ".local/share/uv/credentials", ".condarc", ".continuum", ".cargo/credentials",
+    ".config/uv/credentials", ".local/share/uv/credentials", ".continuum", ".cargo/credentials",
     ".cargo/credentials.toml", ".gem/credentials", ".local/share/gem/credentials", ".bundle/config",
     ".m2/settings.xml", ".m2/settings-security.xml", ".gradle/gradle.properties", ".sbt/.credentials",
     ".ivy2/.credentials", ".composer/auth.json", ".config/composer/auth.json", ".nuget/NuGet", ".config/NuGet",
