@@ -38,8 +38,8 @@ class Limits(Record):
     pack_bytes: int = 4 << 30
     index_bytes: int = 256 << 20
     log_bytes: int = 64 << 20
-    inflated_bytes: int = 16 << 30
-    objects: int = 1_000_000
+    inflated_bytes: int = 8 << 30
+    objects: int = 300_000
     entries: int = 500_000
 
 
@@ -140,8 +140,8 @@ class GitCarry:
             return self._settle()
 
     def _settle(self) -> tuple[Held, ...]:
+        from sidewall.platforms.linux.gitinflate import Budget
         from sidewall.platforms.linux.gitledger import Ledger
-        from sidewall.platforms.linux.gitpack import Budget
         from sidewall.platforms.linux.gitrepo import Repository
 
         limits = self._limits or Limits()
@@ -156,6 +156,10 @@ class GitCarry:
             self._repository.reset()
             self._repository.collect()
             self._repository.carry(Budget(limits.inflated_bytes))
+        except OSError as error:
+            # A directory without permissions, a full disk: what was not carried now may be at the next look.
+            ledger.retry = True
+            ledger.report.held("", f"cannot be carried: {error.strerror}")
         finally:
             told = ledger.end()
         watch = [(path or ".", signature) for path, signature in ledger.watch.items() if signature is not None]

@@ -80,8 +80,10 @@ class Tree:
         try:
             above, name = self.at(path)
             return os.stat(name, dir_fd=above, follow_symlinks=False) if name else os.fstat(above)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                return None
+            raise
 
     def listing(self, path: str, limit: int = 200_000) -> list[tuple[str, os.stat_result]]:
         """Names in a directory with their own status.  Raises Refused when there are more than ``limit``."""

@@ -9,7 +9,6 @@ makes the others again.
 
 from __future__ import annotations
 
-import operator
 import re
 import struct
 
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-# Boundaries: NUL between the joined paths, "/" between components, "\\" as what other file systems take for one.
-_BAD_PATH = re.compile(
-    rb"(?i)(?:^|[\0/])(?:\.\.?)?(?:[/\0]|$)|(?:^|[\0/\\])(?:\.git|git~[0-9]+)[ .]*(?:[/\\:\0]|$)")
+# Paths are searched all at once, each between NUL bytes: "/" divides components, "\\" does for other file systems.
+_EMPTY_OR_DOTS = re.compile(rb"[\0/](?:\.\.?)?(?=[\0/])")
+_DOT_GIT = re.compile(rb"(?i)[\0/\\](?:\.git|git~[0-9]+)[ .]*[\0/\\:]")
 _MODES = frozenset((0o100644, 0o100755, 0o120000, 0o160000, 0o040000))
 _KEPT = frozenset((b"link", b"sdir", b"REUC"))
 _DROPPED = frozenset((b"TREE", b"UNTR", b"FSMN", b"EOIE", b"IEOT"))
@@ -61,54 +60,68 @@ def read(data: bytes, hash_name: str) -> Index:
     end = len(data) - size
     if version not in (2, 3, 4) or count * (44 + size) > end:
         raise Rejected("its header is wrong")
+    split = data.find(b"link", 12) >= 0
     try:
-        position, names, facts = _entries(data, version, count, size, end)
+        position, paths, chunks = _entries(data, version, count, size, end, split=split)
     except (struct.error, IndexError, ValueError):
         raise Rejected("its entries are cut off") from None
+    joined = b"\0".join((b"", *paths, b""))
+    if paths and (_EMPTY_OR_DOTS.search(joined) or _DOT_GIT.search(joined)):
+        raise Rejected("an entry has a path that leads out of the working tree or into a git directory")
     extensions, shared = _extensions(data, position, end, size)
-    _check(names, facts, split=bool(shared))
+    if len(paths) != count and not shared:
+        raise Rejected("an entry has no path")
     body = data[:position] + extensions
-    shape = hashlib.blake2b(b"\0".join(names), digest_size=16)
-    shape.update(repr(facts).encode() + extensions)
+    shape = hashlib.blake2b(b"\0".join(chunks) + extensions, digest_size=16)
     return Index(body + digest(body).digest(), shared, shape.digest())
 
 
-def _entries(data: bytes, version: int, count: int, size: int, end: int,
-             ) -> tuple[int, list[bytes], list[tuple[int, bytes, int, int]]]:
-    """Where the extensions begin, the paths, and (mode, object, flags, extended flags) of each entry."""
-    fixed = struct.Struct(f">24xI12x{size}sH")
+def _entries(data: bytes, version: int, count: int, size: int, end: int, *, split: bool,
+             ) -> tuple[int, list[bytes], list[bytes]]:
+    """Where the extensions begin, the paths, and of each entry what is not about the file's status.
+
+    A split index has entries without a path, which stand for those of the shared one.  Raises Rejected; ValueError,
+    IndexError and struct.error where an entry is cut off.
+    """
+    fixed = struct.Struct(f">24xI12x{size}xH")
     unpack, length, find = fixed.unpack_from, fixed.size, data.find
-    names: list[bytes] = []
-    facts: list[tuple[int, bytes, int, int]] = []
-    position, name = 12, b""
+    paths: list[bytes] = []
+    chunks: list[bytes] = []
+    position, name, stage = 12, b"", 0
     for _ in range(count):
-        mode, oid, flags = unpack(data, position)
-        start, extended = position + length, 0
+        mode, flags = unpack(data, position)
+        start, last, before = position + length, name, stage
         if flags & 0x4000:
             if version == 2:
                 raise ValueError
-            extended = (data[start] << 8) | data[start + 1]
             start += 2
         if version == 4:
-            strip, start = _varint(data, start)
+            strip, begin = _varint(data, start)
             if strip > len(name):
                 raise ValueError
-            stop = find(b"\0", start, end)
-            name = name[:len(name) - strip] + data[start:stop]
+            stop = find(b"\0", begin, end)
+            name = name[:len(name) - strip] + data[begin:stop]
             after = stop + 1
         else:
             stop = find(b"\0", start, end)
             name = data[start:stop]
             after = position + ((stop - position + 8) & ~7)
-            if data[stop:after].strip(b"\0"):
-                raise ValueError
-        if stop < 0 or after > end or flags & 0xFFF != min(len(name), 0xFFF):
+        used = len(name)
+        if stop < 0 or after > end or flags & 0xFFF != (used if used < 0xFFF else 0xFFF):
             raise ValueError
-        names.append(name)
-        # Without the name's length, which another version of the format may not keep.
-        facts.append((mode, oid, flags & 0xB000, extended))
+        stage = flags & 0x3000
+        if mode not in _MODES:
+            raise Rejected(f"an entry has the mode {mode:o}")
+        if used or not split:
+            if name <= last and (name < last or stage <= before) and paths:
+                raise Rejected("its entries are out of order")
+            if mode == _DIRECTORY and name[-1:] != b"/":
+                raise Rejected("an entry for a directory without its slash")
+            paths.append(name[:-1] if mode == _DIRECTORY else name)
+        # Mode; object, flags and extended flags; path.
+        chunks += (data[position + 24:position + 28], data[position + 40:start], name)
         position = after
-    return position, names, facts
+    return position, paths, chunks
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
@@ -122,19 +135,6 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
         if value > 1 << 20:
             raise ValueError
     return value, position
-
-
-def _check(names: list[bytes], facts: list[tuple[int, bytes, int, int]], *, split: bool) -> None:
-    """A split index has entries without a name, which stand for those of the shared one."""
-    for name, (mode, *_) in zip(names, facts, strict=True):
-        if mode not in _MODES or (mode == _DIRECTORY) != name.endswith(b"/"):
-            raise Rejected(f"an entry has the mode {mode:o}")
-    paths = [name.removesuffix(b"/") for name in names if name or not split]
-    if paths and _BAD_PATH.search(b"\0".join(paths)):
-        raise Rejected("an entry has a path that leads out of the working tree or into a git directory")
-    order = [(name, flags & 0x3000) for name, (_, _, flags, _) in zip(names, facts, strict=True)]
-    if not split and any(map(operator.ge, order, order[1:])):
-        raise Rejected("its entries are out of order")
 
 
 def _extensions(data: bytes, position: int, end: int, size: int) -> tuple[bytes, str]:

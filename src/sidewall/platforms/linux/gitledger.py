@@ -1,4 +1,4 @@
-"""What was carried, what the host changed meanwhile, and what people are told of it.
+"""What was carried, and what the host changed meanwhile.
 
 Knows: both trees, the state of each file at its last agreement, git's locks.  Must not know: which names may be
 carried (``gitrules``), how a git directory is laid out (``gitrepo``).
@@ -14,11 +14,11 @@ import os
 import stat
 import time
 
-from sidewall.platforms.contract import Held
-from sidewall.platforms.linux import gitfiles, gitindex
+from sidewall.platforms.linux import gitfiles, gitindex, gitreport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from sidewall.platforms.contract import Held
     from sidewall.platforms.linux.gitcarry import Limits
 
 GONE = (-1,)
@@ -26,7 +26,6 @@ GONE = (-1,)
 
 _RACY_NS = 50_000_000
 """A change within this time after a look may have left no mark in a coarse time stamp."""
-_MOST_TOLD = 64
 
 
 class Conflict(gitfiles.Refused):
@@ -44,7 +43,7 @@ class Ledger:
         self.roots = tuple(os.fsencode(os.path.normpath(root)) for root in roots)
         self.limits = limits
         self.opened_ns = opened_ns
-        self._name = os.path.basename(git_dir) or git_dir
+        self.report = gitreport.Report(os.path.basename(git_dir) or git_dir)
         self._bases = bases
         self._agreed: dict[str, tuple[tuple[int, ...], bytes]] = {}
         self._hash_names: dict[str, str] = {}
@@ -52,9 +51,6 @@ class Ledger:
         self._carried: dict[str, tuple[int, ...]] = {}
         self._disputed: set[str] = set()
         self._young: set[str] = set()
-        self._last: dict[str, tuple[str, str]] = {}
-        self._out: list[Held] = []
-        self._untold = 0
         self._entries = 0
         self.seen: set[str] = set()
         self.yielded: set[str] = set()
@@ -76,29 +72,7 @@ class Ledger:
         """Ends it: what people are told."""
         self.host.release()
         self.upper.release()
-        if self._untold:
-            self._out.append(Held(action="held", path=self._name, reason=f"and {self._untold} more paths"))
-        told, self._out, self._untold = tuple(self._out), [], 0
-        return told
-
-    def tell(self, action: str, path: str, reason: str = "") -> None:
-        """Reports once: again only when the reason changes, or after the path was carried."""
-        if action != "carried":
-            if self._last.get(path) == (action, reason):
-                return
-            self._last[path] = (action, reason)
-        else:
-            self._last.pop(path, None)
-        if len(self._out) >= _MOST_TOLD:
-            self._untold += 1
-            return
-        shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii")
-                        for c in path)
-        self._out.append(Held(action=action, path=f"{self._name}/{shown}" if shown else self._name, reason=reason))
-
-    def held(self, path: str, reason: str) -> None:
-        """Reports that something stays inside."""
-        self.tell("held", path, reason)
+        return self.report.end()
 
     # The layer.
 
@@ -110,7 +84,7 @@ class Ledger:
             found = self.upper.listing(path, self.limits.entries - self._entries)
         except (OSError, gitfiles.Refused) as error:
             self.partial = True
-            self.held(path, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+            self.report.held(path, f"cannot be read: {getattr(error, 'strerror', None) or error}")
             return []
         self._entries += len(found)
         return found
@@ -240,7 +214,9 @@ class Ledger:
                 if stat.S_ISDIR(st.st_mode):
                     raise IsADirectoryError(21, "a directory is in the way", path)
                 current, st = self.host.read(path, max(len(data), self.limits.index_bytes))
-                if current == data or (shape and _identity(current, hash_name) == shape):
+                # To compare an index is work; while the host left it alone, it is known to be another.
+                fresh = shape and (path not in self._agreed or self.young(path, st))
+                if current == data or (fresh and _identity(current, hash_name) == shape):
                     self._agree(path, st, identity)
                     return False
                 if self._changed(path, st, current, hash_name):

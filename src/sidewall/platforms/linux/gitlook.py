@@ -22,18 +22,6 @@ if TYPE_CHECKING:
 
 _DEPTH = 16
 _SHARED_INDEX = re.compile(r"sharedindex\.([0-9a-f]{40}|[0-9a-f]{64})")
-_REASONS = {
-    "config": "git config made inside the sandbox stays inside",
-    "config.worktree": "git config made inside the sandbox stays inside",
-    "hooks": "a hook would run outside the sandbox",
-    "info": "it steers later git commands outside",
-    "commondir": "it would lead git to another repository",
-    "gitdir": "it would lead git to another working tree",
-    "reftable": "references kept in tables are not carried",
-    "lfs": "large file storage stays inside",
-    "rr-cache": "recorded conflict resolutions would be replayed outside",
-}
-_OTHER = "not among what may leave the sandbox"
 _BUILT = ("refs", "refs/heads", "refs/tags", "objects", "HEAD")
 _LOG_LEVELS = ("logs", "logs/refs", "logs/refs/heads", "logs/refs/remotes")
 
@@ -82,7 +70,7 @@ class Look:
         self.names = dict(self._ledger.listing(here))
         if not self._new and self._dismantled():
             self.intact = False
-            self._ledger.held(here, "the repository was taken apart or made anew inside; nothing is carried")
+            self._ledger.report.held(here, "the repository was taken apart or made anew inside; nothing is carried")
             return
         # Packed references come last: a loose one that vanished before this moment is found there.
         for name in sorted(self.names, key=lambda name: name == "packed-refs"):
@@ -135,7 +123,7 @@ class Look:
             return
         if gitfiles.whiteout(st):
             if self._ledger.host.stat(path) is not None:
-                self._ledger.held(path, "removed inside the sandbox only")
+                self._ledger.report.held(path, "removed inside the sandbox only")
             return
         if self._ledger.settled(path, st):
             return
@@ -147,7 +135,7 @@ class Look:
             template = self._new and name == "info/exclude" and not re.search(rb"(?m)^[^#\n]", data)
             if template or self._ledger.same_outside(path, data):
                 return
-        self._ledger.held(path, _REASONS.get(name.partition("/")[0], _OTHER))
+        self._ledger.report.held(path, gitrules.reason(name))
         self._ledger.taken(path, gitfiles.signature(st))
 
     def _file(self, path: str, st: os.stat_result, kind: str, *, removable: bool) -> None:
@@ -158,7 +146,7 @@ class Look:
             if removable:
                 self.removals.append(path)
             elif self._ledger.host.stat(path) is not None:
-                self._ledger.held(path, "removed inside the sandbox only")
+                self._ledger.report.held(path, "removed inside the sandbox only")
             return
         change = self.read(path, kind)
         if change is not None:
@@ -190,13 +178,13 @@ class Look:
                 return change
         except gitfiles.Busy as error:
             ledger.retry = True
-            ledger.held(path, str(error))
+            ledger.report.held(path, str(error))
             return None
         except (gitfiles.Refused, gitindex.Rejected) as error:
             problem = str(error)
         except OSError as error:
             problem = f"cannot be read: {error.strerror}"
-        ledger.held(path, problem)
+        ledger.report.held(path, problem)
         if signature:
             ledger.taken(path, signature)
         return None
@@ -221,22 +209,22 @@ class Look:
             below = f"{directory}/{name}"
             full = self._prefix + below
             if self._part and below.split("/")[1] not in ("bisect", "worktree", "rewritten"):
-                self._ledger.held(full, _OTHER)
+                self._ledger.report.held(full, gitrules.reason(below))
             elif stat.S_ISDIR(st.st_mode):
                 if depth < _DEPTH:
                     self._references(below, depth + 1)
                 else:
-                    self._ledger.held(full, "too deep")
+                    self._ledger.report.held(full, "too deep")
             elif gitfiles.whiteout(st):
                 self._ledger.seen.add(full)
                 if below == "refs/remotes":
-                    self._ledger.held(full, "removed inside the sandbox only")
+                    self._ledger.report.held(full, "removed inside the sandbox only")
                 elif not self._ledger.settled(full, st):
                     self.removals.append(full)
             else:
                 problem = "" if name.endswith(".lock") else gitrules.refname(os.fsencode(below))
                 if problem:
-                    self._ledger.held(full, problem)
+                    self._ledger.report.held(full, problem)
                 elif not name.endswith(".lock"):
                     self._file(full, st, "ref", removable=True)
         if depth and self._ledger.upper.opaque(path):
@@ -246,7 +234,7 @@ class Look:
         path = self._prefix + directory
         opaque = self._ledger.upper.opaque(path)
         if opaque and directory in _LOG_LEVELS and self._ledger.host.stat(path) is not None:
-            self._ledger.held(path, "the logs were removed inside the sandbox only")
+            self._ledger.report.held(path, "the logs were removed inside the sandbox only")
             self._ledger.partial = True
             return
         entries = self._ledger.listing(path, watch=False)
@@ -256,14 +244,14 @@ class Look:
             if stat.S_ISDIR(st.st_mode) and depth < _DEPTH:
                 self._logs(below, depth + 1)
             elif below in _LOG_LEVELS:
-                self._ledger.held(full, "the logs were removed inside the sandbox only")
+                self._ledger.report.held(full, "the logs were removed inside the sandbox only")
             elif below == "logs/HEAD" or not gitrules.refname(os.fsencode(below[5:])):
                 if gitfiles.whiteout(st) and below == "logs/HEAD":
-                    self._ledger.held(full, "removed inside the sandbox only")
+                    self._ledger.report.held(full, "removed inside the sandbox only")
                 else:
                     self._file(full, st, "log", removable=True)
             elif not name.endswith(".lock") and not gitfiles.whiteout(st):
-                self._ledger.held(full, "not the log of a reference that may be carried")
+                self._ledger.report.held(full, "not the log of a reference that may be carried")
         if depth and opaque:
             self.removals += self._hidden(path, {name for name, _ in entries})
 
@@ -302,7 +290,7 @@ class Look:
                 except (OSError, gitfiles.Refused) as error:
                     problem = f"{below} cannot be read: {getattr(error, 'strerror', None) or error}"
         if problem:
-            self._ledger.held(path, problem)
+            self._ledger.report.held(path, problem)
             return
         if self._ledger.upper.opaque(path):
             removals += self._hidden(path, {below for below, _ in entries})

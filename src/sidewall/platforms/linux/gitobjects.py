@@ -14,7 +14,7 @@ import re
 import stat
 import zlib
 
-from sidewall.platforms.linux import gitfiles, gitlookup, gitpack, gitrules
+from sidewall.platforms.linux import gitfiles, gitinflate, gitlookup, gitpack, gitrules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Store:
         self.short = self.busy = False
         self.watched: dict[str, os.stat_result] = {}
 
-    def carry(self, budget: gitpack.Budget, settled_ns: int) -> int:
+    def carry(self, budget: gitinflate.Budget, settled_ns: int) -> int:
         """Brings in every new object; how many files were written.
 
         A directory that has not changed since before ``settled_ns`` (nanoseconds of the epoch) is not read again.
@@ -71,7 +71,7 @@ class Store:
             self._held(self._path, f"cannot be read: {getattr(error, 'strerror', None) or error}")
             return 0
 
-    def _carry_all(self, budget: gitpack.Budget, settled_ns: int) -> int:
+    def _carry_all(self, budget: gitinflate.Budget, settled_ns: int) -> int:
         written = 0
         for name, st in self._upper.listing(self._path):
             path = f"{self._path}/{name}"
@@ -93,7 +93,7 @@ class Store:
                 self._held(path, "not a name of git's object store")
         return written
 
-    def _carry_fan(self, fan: str, budget: gitpack.Budget) -> int:
+    def _carry_fan(self, fan: str, budget: gitinflate.Budget) -> int:
         written = 0
         for name, st in self._upper.listing(fan):
             path = f"{fan}/{name}"
@@ -110,22 +110,29 @@ class Store:
             def bring(path: str = path, oid: str = fan[-2:] + name) -> int:
                 return self._carry_loose(path, bytes.fromhex(oid), budget)
 
-            written += self._attempt(path, gitfiles.signature(st), bring)
+            written += self._attempt(path, gitfiles.signature(st), bring, budget)
         return written
 
-    def _attempt(self, path: str, signature: tuple[int, ...], bring: Callable[[], int]) -> int:
+    def _attempt(self, path: str, signature: tuple[int, ...], bring: Callable[[], int],
+                 budget: gitinflate.Budget) -> int:
         """Brings one thing in unless it was refused before; reports why not."""
+        alone = budget.left == budget.full
         before = self._refused.get(path)
         if before is not None and before[0] == signature:
             self.short = True
             return 0
         try:
             written = bring()
-        except (gitpack.Exhausted, gitfiles.Busy) as error:
-            self.short = self.busy = True
+        except (gitinflate.Exhausted, gitfiles.Busy) as error:
+            self.short = True
+            if alone and isinstance(error, gitinflate.Exhausted):
+                # It would be no less the next time.
+                self._refused[path] = (signature, str(error))
+            else:
+                self.busy = True
             self._held(path, str(error))
             return 0
-        except (gitpack.Forged, gitfiles.Refused) as error:
+        except (gitinflate.Forged, gitfiles.Refused) as error:
             self.short = True
             self._refused[path] = (signature, str(error))
             self._held(path, str(error))
@@ -137,7 +144,7 @@ class Store:
         self._done.add(path)
         return written
 
-    def _carry_loose(self, path: str, oid: bytes, budget: gitpack.Budget) -> int:
+    def _carry_loose(self, path: str, oid: bytes, budget: gitinflate.Budget) -> int:
         if self._host.stat(path) is not None:
             return 0
         fd, st = self._upper.open(path)
@@ -149,7 +156,7 @@ class Store:
             os.close(fd)
         return 1
 
-    def _write_loose(self, path: str, oid: bytes, budget: gitpack.Budget, read: Callable[[], bytes]) -> None:
+    def _write_loose(self, path: str, oid: bytes, budget: gitinflate.Budget, read: Callable[[], bytes]) -> None:
         """Writes an object's file from the pieces that ``read`` gives, when they hold what the name says."""
         directory = path.rpartition("/")[0]
         self._host.make_directory(directory)
@@ -160,10 +167,10 @@ class Store:
                 try:
                     head = zlib.decompressobj().decompress(first, 64)
                 except zlib.error:
-                    raise gitpack.Forged("an object cannot be inflated") from None
+                    raise gitinflate.Forged("an object cannot be inflated") from None
                 match = re.match(rb"(?:commit|tree|blob|tag) (0|[1-9][0-9]{0,14})\0", head)
                 if match is None:
-                    raise gitpack.Forged("it is no object")
+                    raise gitinflate.Forged("it is no object")
 
                 def raw() -> Iterator[bytes]:
                     data, total = first, 0
@@ -179,10 +186,10 @@ class Store:
                 if size > self._limits.object_bytes * 4:
                     raise gitfiles.Refused(f"larger than {self._limits.object_bytes * 4} bytes")
                 digest = hashlib.sha256() if self._hash == "sha256" else hashlib.sha1()
-                for piece in gitpack.inflate(raw(), size, budget):
+                for piece in gitinflate.inflate(raw(), size, budget):
                     digest.update(piece)
                 if digest.digest() != oid:
-                    raise gitpack.Forged("an object is not what its name says")
+                    raise gitinflate.Forged("an object is not what its name says")
             finally:
                 os.close(copy)
             self._host.publish(temporary, path)
@@ -196,7 +203,7 @@ class Store:
         except OSError:
             return
 
-    def _carry_packs(self, directory: str, budget: gitpack.Budget) -> int:
+    def _carry_packs(self, directory: str, budget: gitinflate.Budget) -> int:
         found: dict[str, dict[str, os.stat_result]] = {}
         for name, st in self._upper.listing(directory):
             path = f"{directory}/{name}"
@@ -218,10 +225,10 @@ class Store:
                 return self._carry_pack(path, budget, promisor=promisor)
 
             both = gitfiles.signature(parts["pack"]) + gitfiles.signature(parts["idx"])
-            written += self._attempt(path, both, bring)
+            written += self._attempt(path, both, bring, budget)
         return written
 
-    def _carry_pack(self, path: str, budget: gitpack.Budget, *, promisor: bool) -> int:
+    def _carry_pack(self, path: str, budget: gitinflate.Budget, *, promisor: bool) -> int:
         """A pack that brings objects which the store lacks; one that a ``gc`` made of old ones is left out."""
         if self._host.stat(path + ".idx") is not None:
             return 0
@@ -249,7 +256,7 @@ class Store:
             os.close(fd)
 
     def _copy_pack(self, path: str, source: int, length: int, index: bytes, table: gitpack.PackIndex,
-                   budget: gitpack.Budget, *, promisor: bool) -> None:
+                   budget: gitinflate.Budget, *, promisor: bool) -> None:
         """Copies a pack, checks the copy (the original can change meanwhile), and only then gives it its name."""
         directory = path.rpartition("/")[0]
         self._host.make_directory(directory)
@@ -263,7 +270,7 @@ class Store:
                     gitfiles.write_all(copy, data)
                     left -= len(data)
                 if left or digest.digest() != table.pack_checksum:
-                    raise gitpack.Forged("the pack has a wrong checksum")
+                    raise gitinflate.Forged("the pack has a wrong checksum")
                 gitfiles.write_all(copy, table.pack_checksum)
                 gitpack.Pack(copy, length, table, self._hash, budget).verify()
             finally:

@@ -14,6 +14,8 @@ import os
 import struct
 import zlib
 
+from sidewall.platforms.linux.gitinflate import DELTA_LIMIT, Budget, Forged, apply_delta, inflate
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,30 +24,8 @@ if TYPE_CHECKING:
 _KINDS = {1: b"commit", 2: b"tree", 3: b"blob", 4: b"tag"}
 _OFS_DELTA, _REF_DELTA = 6, 7
 _STREAMED = 16 << 20
-_DELTA_LIMIT = 256 << 20
 _DEPTH_LIMIT = 5000
 _CHUNK = 1 << 20
-
-
-class Forged(Exception):
-    """The pack or its index is broken, or holds something else than it says; the message says what."""
-
-
-class Exhausted(Forged):
-    """More content than is looked at in one go; the rest may be looked at later."""
-
-
-class Budget:
-    """How many bytes may still be inflated: small files can grow without end."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-    def take(self, count: int) -> None:
-        """Counts ``count`` bytes.  Raises Exhausted when there were not as many left."""
-        if count > self.left:
-            raise Exhausted("more content than is checked at once")
-        self.left -= count
 
 
 class PackIndex:
@@ -105,7 +85,7 @@ class Pack:
     def verify(self) -> None:
         """Every object against its name, every byte of the pack against the table."""
         head = os.pread(self._fd, 12, 0)
-        if head not in [b"PACK" + struct.pack(">II", version, self._table.count) for version in (2, 3)]:
+        if head != b"PACK" + struct.pack(">II", 2, self._table.count):
             raise Forged("the pack has a wrong header")
         starts = list(self._ends)
         if len(starts) != self._table.count or starts[:1] not in ([], [12]):
@@ -139,7 +119,7 @@ class Pack:
             live += size
             chain.append(data)
             offset = base
-            if len(chain) > _DEPTH_LIMIT or live > _DELTA_LIMIT:
+            if len(chain) > _DEPTH_LIMIT or live > DELTA_LIMIT:
                 raise Forged("a chain of deltas is too long")
         while chain:
             data = apply_delta(data, chain.pop(), self._budget)
@@ -166,7 +146,7 @@ class Pack:
                 raise Forged("an object is not what its name says")
             done += 1
             live += len(data)
-            if live > _DELTA_LIMIT and offset in children:
+            if live > DELTA_LIMIT and offset in children:
                 raise Forged("a chain of deltas is too large")
             pending += [(child, data, live) for child in children.get(offset, ())]
         return done
@@ -225,7 +205,7 @@ class Pack:
 
     def _inflate(self, offset: int, start: int, size: int) -> bytes:
         """The whole content, at most what a delta may have."""
-        if size > _DELTA_LIMIT:
+        if size > DELTA_LIMIT:
             raise Forged("an object is too large to be checked")
         return b"".join(inflate(self._raw(start, self._ends[offset]), size, self._budget))
 
@@ -235,77 +215,3 @@ class Pack:
             digest.update(piece)
         if digest.digest() != name:
             raise Forged("an object is not what its name says")
-
-
-def inflate(raw: Iterator[bytes], size: int, budget: Budget) -> Iterator[bytes]:
-    """Pieces of exactly ``size`` bytes inflated from ``raw``, which must end where the stream ends.  Raises Forged."""
-    budget.take(size)
-    stream = zlib.decompressobj()
-    total = 0
-    try:
-        for data in raw:
-            while data and not stream.eof:
-                # One byte more than is due, so that a longer stream shows.
-                piece = stream.decompress(data, min(_CHUNK, size - total + 1))
-                data = stream.unconsumed_tail
-                total += len(piece)
-                if total > size:
-                    raise Forged("an object is longer than it says")
-                if piece:
-                    yield piece
-            if stream.eof and (stream.unused_data or data):
-                raise Forged("there is something behind an object")
-    except zlib.error:
-        raise Forged("an object cannot be inflated") from None
-    if not stream.eof or total != size:
-        raise Forged("an object is shorter than it says")
-
-
-def apply_delta(base: bytes, delta: bytes, budget: Budget) -> bytes:
-    """The object that ``delta`` makes from ``base``.  Raises Forged."""
-    try:
-        before, position = _size(delta, 0)
-        after, position = _size(delta, position)
-        if before != len(base) or after > _DELTA_LIMIT:
-            raise Forged("a delta does not fit its base")
-        budget.take(after)
-        pieces, total, end = [], 0, len(delta)
-        while position < end and total <= after:
-            command = delta[position]
-            position += 1
-            if command & 0x80:
-                start = length = 0
-                for bit in range(4):
-                    if command & (1 << bit):
-                        start |= delta[position] << (8 * bit)
-                        position += 1
-                for bit in range(3):
-                    if command & (16 << bit):
-                        length |= delta[position] << (8 * bit)
-                        position += 1
-                length = length or 0x10000
-                piece = base[start:start + length]
-            else:
-                length = command
-                piece = delta[position:position + length]
-                position += length
-            if not command or len(piece) != length:
-                raise Forged("a delta has an unknown instruction, or reaches beyond its base")
-            pieces.append(piece)
-            total += length
-    except IndexError:
-        raise Forged("a delta is cut off") from None
-    if total != after:
-        raise Forged("a delta makes something of another size")
-    return b"".join(pieces)
-
-
-def _size(delta: bytes, position: int) -> tuple[int, int]:
-    size = shift = 0
-    while True:
-        byte = delta[position]
-        position += 1
-        size |= (byte & 0x7F) << shift
-        shift += 7
-        if not byte & 0x80:
-            return size, position

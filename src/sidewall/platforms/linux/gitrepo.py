@@ -10,7 +10,7 @@ import os
 import re
 import stat
 
-from sidewall.platforms.linux import gitconfig, gitfiles, gitlook, gitobjects, gitpack, gitrules, gitwrite
+from sidewall.platforms.linux import gitconfig, gitfiles, gitinflate, gitlook, gitobjects, gitrules, gitwrite
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Repository:
         existing = ledger.host.stat(here if self._owner else self._prefix + "HEAD")
         new = existing is None
         if not new and hidden:
-            ledger.held(here, "it was made anew inside; nothing is carried")
+            ledger.report.held(here, "it was made anew inside; nothing is carried")
             return
         if new and not self._prepare(here):
             return
@@ -62,7 +62,7 @@ class Repository:
                 found = re.search(rb"(?im)^\s*objectformat\s*=\s*\"?sha256", config)
                 self._hash = "sha256" if found else "sha1"
             self._store = gitobjects.Store(ledger.host, ledger.upper, self._prefix + "objects", self._hash,
-                                           ledger.limits, ledger.held)
+                                           ledger.limits, ledger.report.held)
         self._writer.hash_name = self._owner._hash if self._owner else self._hash
         look = gitlook.Look(ledger, self._prefix, self._writer.hash_name, self._has, part=self._owner is not None,
                             new=new)
@@ -94,12 +94,12 @@ class Repository:
                 if common.rstrip(b"\n") != b"../..":
                     problem = "its commondir file does not point to this repository"
                 if problem:
-                    ledger.held(here, problem)
+                    ledger.report.held(here, problem)
                     return False
                 self._base = [("gitdir", gitdir), ("commondir", b"../..\n")]
                 return True
             if not self._vacant(here):
-                ledger.held(here, "there is something else of that name outside")
+                ledger.report.held(here, "there is something else of that name outside")
                 return False
             text, _ = ledger.upper.read(self._prefix + "config", gitconfig.SIZE_LIMIT)
             directory = os.path.join(ledger.git_dir, os.fsencode(here)) if here else ledger.git_dir
@@ -108,7 +108,7 @@ class Repository:
             self._base = [("config", clean)]
             return True
         except gitconfig.Rejected as error:
-            ledger.held(here, f"its config: {error}")
+            ledger.report.held(here, f"its config: {error}")
         except (OSError, gitfiles.Refused):
             # It is still being made: config and the rest come before git gives it a HEAD, but not for sure.
             ledger.retry = True
@@ -139,7 +139,7 @@ class Repository:
                     part = self._parts.setdefault(full, Repository(ledger, full + "/", self))
                     part.collect(hidden=everything)
                 else:
-                    ledger.held(full, "not a linked working tree's directory")
+                    ledger.report.held(full, "not a linked working tree's directory")
         if ledger.partial or self._look is None:
             return
         if everything:
@@ -153,17 +153,17 @@ class Repository:
         ledger = self._ledger
         if gitfiles.whiteout(st):
             if ledger.host.stat(path) is not None:
-                ledger.held(path, "removed inside the sandbox only")
+                ledger.report.held(path, "removed inside the sandbox only")
             return
         if depth > _MODULE_DEPTH or not stat.S_ISDIR(st.st_mode):
-            ledger.held(path, "not a submodule's git directory")
+            ledger.report.held(path, "not a submodule's git directory")
             return
         hidden = hidden or ledger.upper.opaque(path)
         for name, inner in ledger.listing(path):
             full = f"{path}/{name}"
             if not stat.S_ISDIR(inner.st_mode) or not gitrules.component(os.fsencode(name)):
                 if not gitfiles.whiteout(inner) or ledger.host.stat(full) is not None:
-                    ledger.held(full, "not a submodule's git directory, or removed inside only")
+                    ledger.report.held(full, "not a submodule's git directory, or removed inside only")
             elif ledger.host.stat(full + "/HEAD") is not None or ledger.upper.stat(full + "/HEAD") is not None:
                 module = self._modules.setdefault(full, Repository(ledger, full + "/"))
                 module.collect(hidden=hidden)
@@ -172,7 +172,7 @@ class Repository:
 
     # Carrying.
 
-    def carry(self, budget: gitpack.Budget) -> None:
+    def carry(self, budget: gitinflate.Budget) -> None:
         """Writes what ``collect`` found, here and in the submodules."""
         try:
             if self._look is not None and self._start():
@@ -196,13 +196,13 @@ class Repository:
                 ledger.put(self._prefix + name, data)
         except (OSError, gitfiles.Refused) as error:
             ledger.retry = True
-            ledger.held(here, f"cannot be made: {getattr(error, 'strerror', None) or error}")
+            ledger.report.held(here, f"cannot be made: {getattr(error, 'strerror', None) or error}")
             return False
         left = f"; left out of its config: {', '.join(self._left_out)}" if self._left_out else ""
-        ledger.tell("carried", here, "new" + left)
+        ledger.report.carried(here, "new" + left)
         return True
 
-    def _carry_here(self, budget: gitpack.Budget) -> None:
+    def _carry_here(self, budget: gitinflate.Budget) -> None:
         store, ledger = self._store, self._ledger
         if store is None:
             return
@@ -211,13 +211,13 @@ class Repository:
             ledger.note(path, st)
         ledger.retry = ledger.retry or store.busy
         if count:
-            ledger.tell("carried", self._prefix + "objects", f"{count} file{'s' if count > 1 else ''}")
+            ledger.report.carried(self._prefix + "objects", f"{count} file{'s' if count > 1 else ''}")
         family = [self, *(part for part in self._parts.values() if part._look is not None and part._start())]
         looks = [(one._writer, one._look) for one in family if one._look is not None]
         changes = [change for _, look in looks for change in look.changes]
         if store.short:
             for change in changes:
-                ledger.held(change.path, _NEEDED)
+                ledger.report.held(change.path, _NEEDED)
             return
         heads = {change.path: change.data for change in changes if change.kind == "head"}
         late = [(writer, change) for writer, look in looks for change in writer.update(look)]

@@ -64,6 +64,18 @@ _CACHES = frozenset((
     "gc.log", "gc.pid", "info/refs", "objects/info/packs", "objects/info/commit-graph", "objects/info/commit-graphs",
     "objects/pack/multi-pack-index", "fsmonitor--daemon", "description", "gitk.cache"))
 
+_REASONS = {
+    "config": "git config made inside the sandbox stays inside",
+    "config.worktree": "git config made inside the sandbox stays inside",
+    "hooks": "a hook would run outside the sandbox",
+    "info": "it steers later git commands outside",
+    "commondir": "it would lead git to another repository",
+    "gitdir": "it would lead git to another working tree",
+    "reftable": "references kept in tables are not carried",
+    "lfs": "large file storage stays inside",
+    "rr-cache": "recorded conflict resolutions would be replayed outside",
+}
+
 
 def quiet(path: str) -> bool:
     """Is ``path`` (below a git directory) a lock, a temporary file or a cache that git makes again by itself?
@@ -79,6 +91,11 @@ def quiet(path: str) -> bool:
         return path.startswith("objects/pack/multi-pack-index") or name.endswith((".rev", ".bitmap", ".mtimes",
                                                                                   ".keep"))
     return path in _CACHES or path.startswith("objects/info/commit-graphs/")
+
+
+def reason(path: str) -> str:
+    """Why ``path`` (below a git directory), which is not on the list, stays inside; for people."""
+    return _REASONS.get(path.partition("/")[0], "not among what may leave the sandbox")
 
 
 def refname(name: bytes) -> str:

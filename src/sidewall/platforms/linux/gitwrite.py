@@ -62,27 +62,27 @@ class Writer:
         except (NotADirectoryError, IsADirectoryError):
             if late:
                 return True
-            ledger.held(path, "another reference is in its way outside")
+            ledger.report.held(path, "another reference is in its way outside")
         except gitledger.Conflict as error:
             value = change.data.decode("ascii", "replace").strip()
-            ledger.tell("conflict", path, f"{error}; inside it is {value}" if change.kind == "ref" else str(error))
+            ledger.report.conflict(path, f"{error}; inside it is {value}" if change.kind == "ref" else str(error))
             ledger.taken(path, change.signature)
         except gitfiles.Busy as error:
             if late and change.kind == "head":
                 return True
             ledger.retry = True
-            ledger.held(path, str(error))
+            ledger.report.held(path, str(error))
         except gitfiles.Refused as error:
-            ledger.held(path, str(error))
+            ledger.report.held(path, str(error))
             ledger.taken(path, change.signature)
         except OSError as error:
             ledger.retry = True
-            ledger.held(path, f"cannot be written: {error.strerror}")
+            ledger.report.held(path, f"cannot be written: {error.strerror}")
         else:
             ledger.taken(path, change.signature, carried=True)
             self._mine.add(path)
             if wrote and change.kind in _SHOWN:
-                ledger.tell("carried", path)
+                ledger.report.carried(path)
             return False
         if change.kind == "packed-refs":
             self._packed_behind = True
@@ -133,7 +133,7 @@ class Writer:
         for name in before.keys() - after.keys() if wrote else ():
             where = self._prefix + os.fsdecode(name)
             if ledger.host.stat(where) is None:
-                ledger.tell("carried", where, f"removed; it was {before[name].decode('ascii')}")
+                ledger.report.carried(where, f"removed; it was {before[name].decode('ascii')}")
         self._packed_behind = False
         return wrote
 
@@ -179,30 +179,30 @@ class Writer:
             except (OSError, gitfiles.Refused):
                 return
             if below in gitrules.GROUPS:
-                ledger.tell("carried", path, "removed")
+                ledger.report.carried(path, "removed")
             return
         full = os.fsencode(below)
         if below.startswith("refs/") and self._prefix == self._top and st is not None:
             if self._packed_behind:
-                ledger.held(path, "removed inside; packed references could not be carried, so it stays")
+                ledger.report.held(path, "removed inside; packed references could not be carried, so it stays")
                 return
             if full in heads and full not in packed:
-                ledger.held(path, "removed inside; it is checked out outside, so it stays")
+                ledger.report.held(path, "removed inside; it is checked out outside, so it stays")
                 return
         try:
             content = ledger.drop(path)
         except gitledger.Conflict as error:
-            ledger.tell("conflict", path, str(error))
+            ledger.report.conflict(path, str(error))
         except gitfiles.Busy as error:
             ledger.retry = True
-            ledger.held(path, str(error))
+            ledger.report.held(path, str(error))
             return
         except (OSError, gitfiles.Refused) as error:
-            ledger.held(path, f"cannot be removed: {getattr(error, 'strerror', None) or error}")
+            ledger.report.held(path, f"cannot be removed: {getattr(error, 'strerror', None) or error}")
             return
         else:
             if content is not None and below.startswith("refs/") and full not in packed:
-                ledger.tell("carried", path, f"removed; it was {content.decode('ascii', 'replace').strip()}")
+                ledger.report.carried(path, f"removed; it was {content.decode('ascii', 'replace').strip()}")
         self._mine.discard(path)
         ledger.taken(path, gitledger.GONE)
 
@@ -211,17 +211,17 @@ class Writer:
         ledger = self._ledger
         gitdir = ledger.read_outside(path + "/gitdir", gitrules.TEXT_LIMIT)
         if gitrules.worktree_gitdir(gitdir, ledger.roots):
-            ledger.held(path, "removed inside; its working tree is not below a writable root, so it stays")
+            ledger.report.held(path, "removed inside; its working tree is not below a writable root, so it stays")
         elif ledger.host.stat(path + "/locked") is not None and not ledger.agreed(path + "/locked"):
-            ledger.held(path, "removed inside; it is locked outside, so it stays")
+            ledger.report.held(path, "removed inside; it is locked outside, so it stays")
         elif os.path.lexists(gitdir.rstrip(b"\n")):
-            ledger.held(path, "removed inside; its working tree is still there, so it stays")
+            ledger.report.held(path, "removed inside; its working tree is still there, so it stays")
         elif not ledger.agreed(path + "/gitdir") and (st := ledger.host.stat(path + "/gitdir")) and ledger.young(
                 path + "/gitdir", st):
-            ledger.tell("conflict", path, "made outside meanwhile; it is not removed")
+            ledger.report.conflict(path, "made outside meanwhile; it is not removed")
         elif self._clear(path):
             ledger.forget(path + "/")
-            ledger.tell("carried", path, "removed")
+            ledger.report.carried(path, "removed")
 
     def _clear(self, path: str) -> bool:
         """Removes a directory outside with all it holds; False when something could not be removed."""
@@ -234,7 +234,7 @@ class Writer:
                     return False
             host.remove(path)
         except (OSError, gitfiles.Refused) as error:
-            self._ledger.held(path, f"cannot be removed: {getattr(error, 'strerror', None) or error}")
+            self._ledger.report.held(path, f"cannot be removed: {getattr(error, 'strerror', None) or error}")
             return False
         return True
 
