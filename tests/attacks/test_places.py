@@ -67,7 +67,7 @@ def test_L111_below_tmp(guard: Guard, world: World) -> None:
 def test_L081_below_tmp(guard: Guard, world: World) -> None:
     path = world.run / "service"
     listener = Listener(socket.AF_UNIX, socket.SOCK_STREAM, str(path))
-    outcome = guard.attack(world, probe_unix, path=path, kinds=[socket.SOCK_STREAM])
+    outcome = guard.attack(world, probe_unix, paths=[path], kinds=[socket.SOCK_STREAM])
     came = listener.got()
     listener.close()
     guard.judge(outcome, came)

@@ -129,33 +129,39 @@ SERVICES = {
 }
 
 
-def probe_unix(path, kinds):
+def probe_unix(paths, kinds):
     import socket
 
-    os.symlink(path, "socket-link")
     folder = os.open("/", os.O_RDONLY)
-    names = [path, "socket-link", f"/proc/self/root{path}", f"/proc/self/fd/{folder}{path}", "../../.." + path]
-    attempt("hard link", os.link, path, "socket-alias")
-    for name in (*names, "socket-alias"):
-        for kind in kinds:
-            made = attempt("socket", socket.socket, socket.AF_UNIX, kind)
-            if made:
-                made.settimeout(3)
-                if attempt("connect " + name, made.connect, name):
-                    attempt("send", made.sendall, NONCE.encode())
+    for number, path in enumerate(paths):
+        os.symlink(path, f"link-{number}")
+        attempt("hard link", os.link, path, f"alias-{number}")
+        names = [path, f"link-{number}", f"/proc/self/root{path}", f"/proc/self/fd/{folder}{path}", "../../.." + path]
+        for name in (*names, f"alias-{number}"):
+            for kind in kinds:
+                made = attempt("socket", socket.socket, socket.AF_UNIX, kind)
+                if made:
+                    made.settimeout(3)
+                    if attempt("connect " + name, made.connect, name):
+                        attempt("send", made.sendall, NONCE.encode())
 
 
 @UNIX
-@pytest.mark.parametrize("service", SERVICES)
-def test_unix_service(guard: Guard, world: World, service: str) -> None:
-    path = world.base / SERVICES[service]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    listener = Listener(socket.AF_UNIX, TCP, str(path))
-    settings = {"env": {"SSH_AUTH_SOCK": str(path), "DBUS_SESSION_BUS_ADDRESS": f"unix:path={path}"}}
-    outcome = guard.attack(world, probe_unix, path=path, kinds=[TCP, socket.SOCK_SEQPACKET], settings=settings)
-    came = listener.got()
-    listener.close()
-    guard.judge(outcome, came)
+def test_unix_services(guard: Guard, world: World) -> None:
+    listeners = {}
+    for service, name in SERVICES.items():
+        path = world.base / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        listeners[service] = Listener(socket.AF_UNIX, TCP, str(path))
+    paths = [world.base / name for name in SERVICES.values()]
+    settings = {"env": {"SSH_AUTH_SOCK": str(paths[3]), "DBUS_SESSION_BUS_ADDRESS": f"unix:path={paths[0]}"}}
+    outcome = guard.attack(world, probe_unix, paths=paths, kinds=[TCP, socket.SOCK_SEQPACKET], settings=settings)
+    reached = [service for service, listener in listeners.items() if listener.got()]
+    for listener in listeners.values():
+        listener.close()
+    guard.judge(outcome, reached)
+    if guard.is_control:
+        assert reached == list(SERVICES), "the control did not reach them all"
 
 
 @UNIX
@@ -163,7 +169,7 @@ def test_L080_datagram_socket(guard: Guard, world: World) -> None:
     path = world.run / "log"
     listener = Listener(socket.AF_UNIX, UDP, str(path))
     outcome = guard.attack(world, probe_connect, family=socket.AF_UNIX, kind=UDP, protocol=0, address=str(path))
-    outcome_links = guard.attack(world, probe_unix, path=path, kinds=[UDP, socket.SOCK_RAW])
+    outcome_links = guard.attack(world, probe_unix, paths=[path], kinds=[UDP, socket.SOCK_RAW])
     came = listener.got()
     listener.close()
     guard.judge(outcome, came)
@@ -186,7 +192,7 @@ def test_L081_socket_in_shared_tmp(guard: Guard, world: World) -> None:
     with tempfile.TemporaryDirectory(prefix="attack-") as folder:
         path = Path(folder) / "default"
         listener = Listener(socket.AF_UNIX, TCP, str(path))
-        outcome = guard.attack(world, probe_unix, path=path, kinds=[TCP])
+        outcome = guard.attack(world, probe_unix, paths=[path], kinds=[TCP])
         came = listener.got()
         listener.close()
     guard.judge(outcome, came)
