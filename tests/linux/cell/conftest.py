@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,27 @@ def place(tmp_path: Path) -> Iterator[Place]:
         yield made
     finally:
         made.close()
+
+
+def far_directory() -> Path:
+    """A writable directory that a cell does not cover with one of its own, as it does with the temporary ones."""
+    for directory in (Path.home(), Path(__file__).parents[3], Path("/dev/shm")):
+        real = directory.resolve()
+        if os.access(real, os.W_OK | os.X_OK) and not real.is_relative_to("/tmp") and real != Path("/"):
+            return real
+    pytest.skip("no writable directory outside /tmp")
+
+
+@pytest.fixture
+def far() -> Iterator[Place]:
+    """A place that does not lie below a temporary directory."""
+    base = Path(tempfile.mkdtemp(prefix="sidewall-cell-", dir=far_directory()))
+    made = Place(base)
+    try:
+        yield made
+    finally:
+        made.close()
+        shutil.rmtree(base)
 
 
 @pytest.fixture(params=TIERS)
