@@ -11,10 +11,13 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from collections.abc import Sequence
     from typing import NoReturn
 
     from sidewall.platforms.contract import Backend
+else:
+    import _signal
 
 
 def entry() -> NoReturn:
@@ -76,11 +79,14 @@ def main(words: Sequence[str]) -> int:
     """Runs one verb; the exit code.  Raises SidewallError."""
     name = words[0] if words else ""
     if name in ("run", "shell"):
-        backend = prepared()
-        if sys.platform != "win32":  # where there is no backend yet: the line above said so
+        hold_standard_streams()
+        if sys.platform != "win32":
+            wake = wakeup()
+            backend = prepared()
             from sidewall.cli import run
 
-            return run.main(backend, name, words[1:])
+            return run.main(backend, name, words[1:], wake)
+        prepared()  # says that there is no backend for this platform yet
     from sidewall.cli import parser
 
     return parser.dispatch(words)
@@ -95,11 +101,26 @@ def prepared() -> Backend:
 
     # One command and then the end: collecting cycles would only look through everything that is imported.
     gc.disable()
-    hold_standard_streams()
     from sidewall.platforms import detect
 
     detect.prepare(fork=True)
     return detect.backend()
+
+
+if sys.platform != "win32":
+
+    def wakeup() -> int:
+        """A descriptor from which every signal can be read that Python handles from now on.
+
+        An interrupt is raised too, but not everything passes that on: a callback of the import system drops it.  What
+        is still to be read when the command runs is for the command.
+        """
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        os.set_blocking(writing, False)
+        _signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        os.register_at_fork(after_in_child=lambda: _signal.set_wakeup_fd(-1))
+        return reading
 
 
 def hold_standard_streams() -> None:

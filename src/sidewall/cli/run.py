@@ -38,8 +38,9 @@ TAIL = 65536
 """Bytes of error output that are kept for explaining a failure."""
 
 
-def main(backend: Backend, name: str, words: Sequence[str]) -> int:
-    """Runs one command; the exit code.  Raises SidewallError when the sandbox failed."""
+def main(backend: Backend, name: str, words: Sequence[str], wake: int) -> int:
+    """Runs one command; the exit code.  ``wake`` is where signals are read.  Raises SidewallError when the sandbox
+    failed."""
     table = SHELL if name == SHELL.name else RUN
     given, argv = scan(table.options, words)
     if HELP in given:
@@ -48,7 +49,7 @@ def main(backend: Backend, name: str, words: Sequence[str]) -> int:
         sys.stdout.write(help_text(name))
         return 0
     chosen = together(environment(table.options, os.environ, os.pathsep), given)
-    run = Run(backend, workspace(), chosen, command(name, chosen, argv))
+    run = Run(backend, workspace(), chosen, command(name, chosen, argv), wake)
     return run.main(tty=name == "shell" or "tty" in chosen)
 
 
@@ -71,11 +72,13 @@ def command(name: str, chosen: Mapping[str, Any], argv: list[str]) -> list[str]:
 class Run:
     """One command in a cell of its own."""
 
-    def __init__(self, backend: Backend, workspace: str, chosen: Mapping[str, Any], argv: list[str]) -> None:
+    def __init__(self, backend: Backend, workspace: str, chosen: Mapping[str, Any], argv: list[str],
+                 wake: int) -> None:
         self._backend = backend
         self._workspace = workspace
         self._chosen = chosen
         self._argv = argv
+        self._wake = wake
         self._timeout = seconds(chosen["timeout"]) if "timeout" in chosen else 0.0
         self._report = Report(workspace, chosen.get("status_file", ""))
 
@@ -117,7 +120,8 @@ class Run:
             self._report.started(self._argv)
             return self._report.not_started(self._argv, error)
         streams.attach(child)
-        waiting = Supervisor(child, streams.flows, timeout=self._timeout, terminal=streams.terminal)
+        waiting = Supervisor(child, streams.flows, wake=self._wake, timeout=self._timeout,
+                             terminal=streams.terminal)
         waiting.listen()
         try:
             self._report.started(self._argv)  # while the command starts: the log costs it no time

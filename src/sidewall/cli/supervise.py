@@ -37,25 +37,22 @@ _FOREGROUND_SECONDS = 0.2
 class Supervisor:
     """Waits for ``child`` while it turns ``flows``; kills the tree after ``timeout`` seconds (0: never).
 
-    Signals are listened to from ``listen`` to ``leave``.
+    Signals are listened to from ``listen`` to ``leave``; ``wake`` is the descriptor on which ``set_wakeup_fd`` tells
+    them.
     """
 
-    def __init__(self, child: Child, flows: Sequence[Flow], *, timeout: float = 0,
+    def __init__(self, child: Child, flows: Sequence[Flow], *, wake: int, timeout: float = 0,
                  terminal: Terminal | None = None) -> None:
         self.timed_out = False
         self._child = child
         self._flows = list(flows)
         self._terminal = terminal
         self._deadline = time.monotonic() + timeout if timeout else 0.0
-        self._wake = self._ring = -1
+        self._wake = wake
         self._before: list[tuple[int, object]] = []
 
     def listen(self) -> None:
         """From here on signals are for the command.  A signal that is ignored (nohup) stays so."""
-        self._wake, self._ring = os.pipe()
-        os.set_blocking(self._wake, False)
-        os.set_blocking(self._ring, False)
-        _signal.set_wakeup_fd(self._ring, warn_on_full_buffer=False)
         names = [*_GROUP, *_SINGLE, "SIGTSTP", "SIGCONT", *(["SIGWINCH"] if self._terminal else [])]
         for name in names:
             number = int(getattr(_signal, name))
@@ -66,14 +63,9 @@ class Supervisor:
 
     def leave(self) -> None:
         """Signals are ours again.  Idempotent."""
-        if self._ring < 0:
-            return
         for number, before in self._before:
             _signal.signal(number, before if before is not None else _signal.SIG_DFL)  # type: ignore[arg-type]
-        _signal.set_wakeup_fd(-1)
-        os.close(self._wake)
-        os.close(self._ring)
-        self._wake = self._ring = -1
+        self._before.clear()
 
     def wait(self) -> Exit:
         """Until the command has ended.  Raises CellGone."""
