@@ -21,11 +21,13 @@ class Flow:
 
     ``ended``: the source has no more.  ``broken``: the target takes no more; the source must be closed by the owner,
     so that who writes into it learns of that, or with ``discards`` it is read on for nothing, so that nobody waits.
-    ``held``: nothing is to be read for now.
+    ``held``: nothing is to be read for now.  ``inward``: it goes into the command, and its target (ours) is closed
+    after the last byte.
     """
 
     def __init__(self, source: int, target: int, *, kept: int = 0, owned_target: bool = False,
-                 discards: bool = False) -> None:
+                 discards: bool = False, inward: bool = False) -> None:
+        self.inward = inward
         self.source = source
         self.target = target
         self.ended = False
@@ -54,6 +56,16 @@ class Flow:
             self._read()
         if ready.get(self.target, 0) & ~READ and self.pending:
             self._write()
+        if self.inward and (self.broken or (self.ended and not self.pending)):
+            self.finish()
+
+    def finish(self) -> None:
+        """Nothing more goes into the command.  Idempotent."""
+        self.held = True
+        self.pending.clear()
+        if self.inward and self.target >= 0:
+            os.close(self.target)
+            self.target = -1
 
     def _reads(self) -> bool:
         return len(self.pending) < _BLOCK and not (self.ended or self.held or (self.broken and not self._discards))

@@ -84,6 +84,9 @@ class Supervisor:
                 self.timed_out = True
                 self._child.signal(_signal.SIGKILL, tree=True)
             ended = bool(ready.get(self._child.status_fd))
+        for flow in self._flows:
+            if flow.inward:
+                flow.finish()
         found = self._child.wait()
         assert found is not None  # without a time-out it comes back with the end only
         return found
@@ -107,7 +110,7 @@ class Supervisor:
             self._terminal.pass_end()
         if self._terminal is None:
             for flow in self._flows:
-                if flow.broken and not flow.ended:
+                if flow.broken and not flow.ended and not flow.inward:
                     flow.ended = True
                     os.close(flow.source)  # the pipe is ours: who writes into it must learn that nobody reads
 
