@@ -53,6 +53,9 @@ WORKTREE_FILES = {"locked": "text"}
 UNDELETABLE = frozenset(("HEAD", "index", "packed-refs", "commondir", "gitdir", "locked"))
 """Git replaces these and never takes them away: a removal is not carried."""
 
+SCRATCH = frozenset(("COMMIT_EDITMSG", "TAG_EDITMSG", "NOTES_EDITMSG", "FETCH_HEAD"))
+"""Files that every command writes anew: nobody misses the other side's."""
+
 GROUPS = frozenset(("rebase-merge", "rebase-apply", "sequencer"))
 """Directories of an interrupted operation: carried whole or not at all."""
 

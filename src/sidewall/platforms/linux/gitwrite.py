@@ -65,7 +65,8 @@ class Writer:
             ledger.report.held(path, "another reference is in its way outside")
         except gitledger.Conflict as error:
             value = change.data.decode("ascii", "replace").strip()
-            ledger.report.conflict(path, f"{error}; inside it is {value}" if change.kind == "ref" else str(error))
+            if path.rpartition("/")[2] not in gitrules.SCRATCH:
+                ledger.report.conflict(path, f"{error}; inside it is {value}" if change.kind == "ref" else str(error))
             ledger.taken(path, change.signature)
         except gitfiles.Busy as error:
             if late and change.kind == "head":
