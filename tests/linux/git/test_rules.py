@@ -124,19 +124,20 @@ def test_working_trees_elsewhere(data: bytes) -> None:
     assert gitrules.worktree_gitdir(data, (b"/r",))
 
 
-TODO = [b"pick 0123456 text", b"p 0123456", b"fixup -C 0123456 text", b"merge -C 0123456 label # text",
+INSTRUCTIONS = [b"pick 0123456 text", b"p 0123456", b"fixup -C 0123456 text", b"merge -C 0123456 label # text",
         b"reset [new root]", b"label onto", b"update-ref refs/heads/x", b"noop", b"break", b"", b"# exec in a comment",
         b"drop 0123456 exec x"]
-EVIL_TODO = [b"exec touch x", b"x touch x", b"  exec x", b"\texec x", b"merge --strategy=x", b"pick 0123456\rexec x",
+EVIL_INSTRUCTIONS = [b"exec touch x", b"x touch x", b"  exec x", b"\texec x", b"merge --strategy=x",
+                     b"pick 0123456\rexec x",
              b"reset --hard", b"update-ref HEAD", b"update-ref refs/heads/a b", b"label -x", b"pick HEAD", b"run x",
              b"pick 0123456 \x1b[2J"]
 
 
 def test_instructions() -> None:
-    assert gitsequence.todo(b"\n".join(TODO) + b"\n")
-    for line in TODO:
+    assert gitsequence.todo(b"\n".join(INSTRUCTIONS) + b"\n")
+    for line in INSTRUCTIONS:
         assert gitsequence.todo(line + b"\n"), line
-    for line in EVIL_TODO:
+    for line in EVIL_INSTRUCTIONS:
         assert not gitsequence.todo(b"pick 0123456\n" + line + b"\n"), line
         assert gitsequence.check("rebase-merge", "done", line + b"\n"), line
 

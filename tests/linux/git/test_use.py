@@ -246,7 +246,7 @@ def test_closing_twice_and_using_it_afterwards(world: World) -> None:
 def test_the_way_to_the_first_command_is_short() -> None:
     script = ("import sys; before = set(sys.modules); import sidewall.platforms.linux.gitcarry; "
               "print(*sorted(set(sys.modules) - before))")
-    done = subprocess.run([sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {script}"], check=True,
-                          capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}; {script}"],
+                          check=True, capture_output=True, text=True, timeout=30)
     assert {name for name in done.stdout.split() if not name.startswith("sidewall")} <= {"time", "__future__"}
     assert not [name for name in done.stdout.split() if "linux.git" in name and not name.endswith("gitcarry")]
