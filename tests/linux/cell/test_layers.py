@@ -18,10 +18,11 @@ from sidewall.policy.model import Network
 
 from .place import PYTHON, Opened, Place, write
 
-MOUNTS = (
-    steps.ReadOnlyRoot, steps.PrivateTmpfs, steps.Show, steps.Hide, steps.Writable, steps.Mask, steps.Protect,
-    steps.Placeholder, steps.GitOverlay, steps.Watch,
+KEPT = (
+    steps.Unshare, steps.Loopback, steps.Proc, steps.Devices, steps.ResourceLimits, steps.Privileges, steps.Landlock,
+    steps.Seccomp,
 )  # fmt: skip
+MOUNTS = tuple(step for step in steps.Step.__subclasses__() if step not in KEPT)
 ONLY_MOUNTS = (steps.Landlock, steps.Seccomp, steps.Privileges)
 CONTENT = "what was there\n"
 
