@@ -43,7 +43,8 @@ class Listing(Record):
 class LinuxFacts(Record):
     """``kinds`` are the namespaces that could be made; ``refused`` says what failed ('' when all worked);
     ``overlay`` is '' when a private overlay works, else why not; ``delegated`` a cgroup v2 directory with controllers
-    ``controllers``; ``scanned`` is False when the workspace was too large to look through."""
+    ``controllers``; ``scanned`` is False when the workspace was too large to look through, ``expanded`` when
+    the deny patterns were not followed to their end."""
 
     machine: str
     kernel: tuple[int, int]
@@ -62,4 +63,5 @@ class LinuxFacts(Record):
     matches: tuple[str, ...] = ()
     listings: tuple[Listing, ...] = ()
     scanned: bool = True
+    expanded: bool = True
     notes: tuple[str, ...] = ()

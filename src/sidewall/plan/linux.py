@@ -153,6 +153,7 @@ def _namespace(policy: Policy, facts: LinuxFacts, layout: linux_paths.Layout) ->
     views.sort(key=_place)
     steps += views
     steps += layout.writable
+    steps += layout.pins
     steps += layout.git
     steps += layout.protects
     steps += layout.masks

@@ -9,7 +9,7 @@ that does not exist yet.  Inside a writable root no composition is possible; the
 
 from __future__ import annotations
 
-from sidewall.errors import PolicyError
+from sidewall.errors import GuaranteeError, PolicyError
 from sidewall.plan import facts as fact
 from sidewall.plan.facts import LinuxFacts, PathFact
 from sidewall.plan.steps import (
@@ -18,6 +18,7 @@ from sidewall.plan.steps import (
     GitOverlay,
     Hide,
     Mask,
+    Pin,
     Placeholder,
     Protect,
     Step,
@@ -41,6 +42,7 @@ class Layout:
         self.masks: list[Mask] = []
         self.protects: list[Protect] = []
         self.placeholders: list[Placeholder] = []
+        self.pins: list[Pin] = []
         self.git: list[GitOverlay] = []
         self.readable: tuple[str, ...] = ()
         self.held: tuple[str, ...] = ()
@@ -78,7 +80,13 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
             composed.append(path)
         elif _exists(path, known):
             layout.masks.append(Mask(path=path))
-            layout.weak_secrets.append(path)
+            if known[path].kind != fact.DIRECTORY:
+                # A mask on a directory lasts: programs replace files by rename, not directories.
+                layout.weak_secrets.append(path)
+    if not facts.expanded:
+        raise GuaranteeError("the deny patterns match in more directories than are looked through, so they cannot be "
+                             "held", guarantees=("read-secrets",),
+                             hint="deny the directories that hold such files, or begin the pattern deeper")
     layout.masks += [Mask(path=path) for path in facts.matches]
     if tier == LANDLOCK:
         layout.bare_secrets += [path for path in facts.matches if any(is_within(path, root) for root in roots)]
@@ -87,16 +95,25 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
     _shown(policy, known, denied, layout)
     if tier == LANDLOCK:
         listings = {item.path: item.entries for item in facts.listings}
-        layout.readable = readable_cover(frozenset((*denied, *facts.matches)), listings)
+        layout.readable = readable_cover(frozenset((*denied, *facts.matches, "/dev")), listings)
     _git(policy, facts, tier, layout, notes)
     if tier == NAMESPACE:
         _protected(policy, facts, layout, notes)
+        layout.pins = _pins(roots, [*(step.path for step in layout.protects), *(step.path for step in layout.git)])
     layout.held = tuple(step.path for step in layout.protects) + tuple(step.path for step in layout.git)
     if not facts.scanned:
         notes.append("the workspace has too many directories to look through: protected names deep inside it were "
                      "not all found")
     layout.notes = tuple(notes)
     return layout
+
+
+def _pins(roots: list[str], held: list[str]) -> list[Pin]:
+    """Every directory between a writable root and what is held deep in it, the outer ones first: were one of them
+    renamed, what is held would move along with it, and another could take its place."""
+    between = {above for path in held for above in _above(path)
+               if any(is_within(above, root) and above != root for root in roots)}
+    return [Pin(path=path) for path in sorted(between, key=lambda path: path.split("/"))]
 
 
 def _real(path: str, known: dict[str, PathFact]) -> str:

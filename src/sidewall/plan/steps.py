@@ -70,6 +70,13 @@ class Protect(Step):
     path: str
 
 
+class Pin(Step):
+    """A directory on the way to a protected name deep in a writable root: a bind of itself, so that it can be neither
+    renamed nor replaced, and its protected entry with it.  It stays writable."""
+
+    path: str
+
+
 class Placeholder(Step):
     """``path`` does not exist and must not come to be: an empty directory made for the time of the cell."""
 

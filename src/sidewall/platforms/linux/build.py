@@ -6,9 +6,9 @@ Must not know: policy; it is told paths.  Runs as the cell's init before it give
 Operations (plain tuples, see ``lower``):
     ("root", writable, shown)            ("tmpfs", path, mode, size)          ("hide", parent, names)
     ("show", path)                       ("writable", path)                   ("protect", path)
-    ("void", path, kind)                 writable: [(path, device, inode)]    shown: [path]
-    ("git", path)                        ("proc", masked)                     ("pid_limit", count)
-    ("dev", shm_bytes)                   ("seal", path)
+    ("pin", path)                        ("void", path, kind)                 ("git", path)
+    ("proc", masked)                     ("pid_limit", count)                 ("dev", shm_bytes)
+    ("seal", path)                       writable: [(path, device, inode)]    shown: [path]
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ class Builder:
         self._writable: dict[str, tuple[int, bool]] = {}
         self._shown: dict[str, tuple[int, bool]] = {}
         self._nodes: dict[str, int] = {}
+        self._covered: set[str] = set()
         self._proc = -1
         self.git_upper: list[int] = []
         self.open_mounts: list[tuple[int, bool]] = []
@@ -121,7 +122,10 @@ class Builder:
         """Clones the writable roots as they are, then makes everything that stays attached read-only; what must stay
         visible below a directory that will be covered is cloned after that, read-only."""
         for path, device, inode in writable:
-            descriptor = mounts.open_path(path)
+            try:
+                descriptor = mounts.open_path(path)
+            except OSError as error:
+                raise StepFailed("writable", path, error) from None
             found = os.fstat(descriptor)
             if (found.st_dev, found.st_ino) != (device, inode):
                 replaced = OSError(116, "the directory was replaced while the cell was made")
@@ -169,6 +173,7 @@ class Builder:
                                       resolve=syscalls.RESOLVE_NO_SYMLINKS)
         except FileNotFoundError:
             # A private directory of the cell covers it whole: it is hidden already.
+            self._covered.add(parent)
             return
         info = os.fstat(source)
         tree = mounts.tmpfs(stat.S_IMODE(info.st_mode) | 0o500)
@@ -202,6 +207,15 @@ class Builder:
         mounts.attach(tree, _mountpoint(path, is_directory))
         self.open_mounts.append((mount_id(tree), False))
         os.close(tree)
+
+    def _do_pin(self, path: str) -> None:
+        """A writable bind of a directory on itself: a mount point cannot be renamed or removed."""
+        target = _directory(path)
+        copy = mounts.clone(target)
+        mounts.attach(copy, target)
+        self.open_mounts.append((mount_id(copy), False))
+        os.close(copy)
+        os.close(target)
 
     def _do_protect(self, path: str) -> None:
         """A read-only bind of the thing on itself: it can be neither changed nor renamed nor removed."""
@@ -256,6 +270,8 @@ class Builder:
         os.close(setting)
 
     def _do_seal(self, path: str) -> None:
+        if path in self._covered:
+            return
         try:
             target = mounts.open_path(path)
         except FileNotFoundError:

@@ -65,6 +65,16 @@ def landlock_abi() -> int:
         return 0
 
 
+def can_notify() -> bool:
+    """Whether this kernel's filters can hand a call to another process (seccomp(2), SECCOMP_GET_ACTION_AVAIL)."""
+    action = ctypes.c_uint32(0x7FC00000)
+    try:
+        syscalls.call("seccomp", 2, 0, ctypes.byref(action))
+    except OSError:
+        return False
+    return True
+
+
 def die_with_parent() -> None:
     """SIGKILL when the parent's thread ends; the caller checks that it has not ended before."""
     prctl(PR_SET_PDEATHSIG, 9)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 
 from sidewall.plan import facts as fact
 from sidewall.plan.facts import GitFact, LinuxFacts, Listing, PathFact
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_DIRECTORIES = 1500
 """How many directories of a workspace are looked through for nested repositories and protected names."""
+MOST_FOR_PATTERNS = 20_000
+"""How many are looked through for what a deny pattern matches: somebody asked for it."""
 
 UNSEARCHED = frozenset(("node_modules", ".venv", "venv", "__pycache__", ".tox", ".mypy_cache", ".pytest_cache"))
 
@@ -39,19 +42,29 @@ def gather(policy: Policy, ask: Callable[[], dict[str, Any]], *, listings: bool)
     complete = True
     denied = _denied(policy)
     hidden = tuple([_where(item, known) for item in paths if item.path in denied])
-    matches = _matches(policy, roots)
+    matches, expanded = _matches(policy, roots)
     for root in roots:
         if root.kind in (fact.DIRECTORY, fact.SYMLINK) and root.real:
             complete &= _look_through(root.real, policy.protected, protected, git, hidden)
+    protected += [own for own in _own_places() if any(own.path.startswith(root.real.rstrip("/") + "/")
+                                                      for root in roots if root.real)]
     report = ask()
     listed = _listings((*hidden, *matches)) if listings or report["refused"] else []
-    delegated, controllers = cgroups.delegated() if policy.limits.memory_bytes else ("", ())
+    delegated, controllers = cgroups.delegated() if policy.limits.memory_bytes or policy.limits.processes else ("", ())
     return LinuxFacts(
         machine=machine, kernel=(int(release[0]), int("".join(c for c in release[1] if c.isdigit()) or 0)),
         uid=os.geteuid(), landlock=report["landlock"], kinds=tuple(report["kinds"]), refused=report["refused"],
-        overlay=report["overlay"], seccomp=machine in ("x86_64", "aarch64"), notify=True, delegated=delegated,
-        controllers=controllers, paths=tuple(paths), protected=tuple(protected), git=tuple(git),
-        matches=matches, listings=tuple(listed), scanned=complete)
+        overlay=report["overlay"], seccomp=machine in ("x86_64", "aarch64"), notify=report["notify"],
+        delegated=delegated, controllers=controllers, paths=tuple(paths), protected=tuple(protected), git=tuple(git),
+        matches=matches, listings=tuple(listed), scanned=complete, expanded=expanded)
+
+
+def _own_places() -> list[PathFact]:
+    """Where this program and its interpreter's environment lie: a command that could write there would be what the
+    next ``sidewall`` runs."""
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))))
+    places = {os.path.join(package, "sidewall"), os.path.realpath(sys.prefix), os.path.realpath(sys.base_prefix)}
+    return [PathFact(path=place, real=place, kind=fact.DIRECTORY) for place in sorted(places)]
 
 
 def _denied(policy: Policy) -> frozenset[str]:
@@ -134,6 +147,7 @@ def _look_through(root: str, names: tuple[str, ...], protected: list[PathFact], 
     wanted = frozenset(names)
     # Another cell's placeholder is nothing of the user's, and goes with that cell unless this one holds it too.
     ours = lease.placeholders(root) if os.path.isdir(root) else frozenset()
+    packages: list[str] = []
     queue = [root]
     for count, directory in enumerate(queue):
         if count >= MOST_DIRECTORIES:
@@ -148,13 +162,34 @@ def _look_through(root: str, names: tuple[str, ...], protected: list[PathFact], 
                         git.append(repositories.examine(entry.path, hidden))
                     elif name in wanted:
                         protected.append(PathFact(path=entry.path, real=entry.path, kind=_entry_kind(entry)))
-                    elif name not in UNSEARCHED and entry.is_dir(follow_symlinks=False):
-                        queue.append(entry.path)
+                    elif entry.is_dir(follow_symlinks=False):
+                        (packages if name in UNSEARCHED else queue).append(entry.path)
         except OSError:
             continue
+    for directory in packages:
+        _look_at_packages(directory, hidden, git)
     here = {item.path for item in protected}
     protected += [PathFact(path=f"{root}/{name}") for name in names if f"{root}/{name}" not in here]
     return True
+
+
+def _look_at_packages(directory: str, hidden: tuple[str, ...], git: list[GitFact]) -> None:
+    """Repositories of installed packages (``.venv/src/x``, ``node_modules/x``, ``node_modules/@y/x``): these are too
+    large to be looked through, but a package that is a repository lies at a known depth."""
+    waiting = [(directory, 0)]
+    for place, depth in waiting:
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if not entry.is_dir(follow_symlinks=False):
+                        continue
+                    path = entry.path
+                    if os.path.lexists(path + "/.git"):
+                        git.append(repositories.examine(path + "/.git", hidden))
+                    elif depth == 0 and (entry.name == "src" or entry.name.startswith("@")):
+                        waiting.append((path, 1))
+        except OSError:
+            continue
 
 
 def _entry_kind(entry: os.DirEntry[str]) -> str:
@@ -163,12 +198,12 @@ def _entry_kind(entry: os.DirEntry[str]) -> str:
     return fact.DIRECTORY if entry.is_dir() else fact.FILE if entry.is_file() else fact.OTHER
 
 
-def _matches(policy: Policy, roots: list[PathFact]) -> tuple[str, ...]:
-    """What the policy's deny globs match now: below the writable roots, and below where each glob begins.  A link is
-    none: whatever it leads to, no mask must follow it."""
+def _matches(policy: Policy, roots: list[PathFact]) -> tuple[tuple[str, ...], bool]:
+    """What the policy's deny globs match now: below the writable roots, and below where each glob begins; and whether
+    everything there was looked at.  A link is none: whatever it leads to, no mask must follow it."""
     rules = [rule.path for rule in policy.files if rule.access == DENY and rule.glob]
     if not rules:
-        return ()
+        return (), True
     from sidewall.policy import globs
 
     patterns = [globs.Pattern(rule) for rule in rules]
@@ -176,10 +211,15 @@ def _matches(policy: Policy, roots: list[PathFact]) -> tuple[str, ...]:
     starts += ["/" + "/".join(pattern.literal[1:]) for pattern in patterns]
     found: dict[str, None] = {}
     seen = {"/proc", "/sys", "/dev"}
+    below = tuple([start.rstrip("/") + "/" for start in starts[: len(roots)]])
+    complete = True
     for start in starts:
         queue = [start]
         for count, directory in enumerate(queue):
-            if count >= MOST_DIRECTORIES:
+            if count >= MOST_FOR_PATTERNS:
+                # Outside the writable roots a pattern without a beginning goes on for ever; what the user keeps
+                # beside the workspace is not what it was written for.
+                complete &= not directory.startswith(below)
                 break
             if directory in seen:
                 continue
@@ -195,7 +235,7 @@ def _matches(policy: Policy, roots: list[PathFact]) -> tuple[str, ...]:
                             queue.append(entry.path)
             except OSError:
                 continue
-    return tuple(found)
+    return tuple(found), complete
 
 
 def _listings(hidden: tuple[str, ...]) -> list[Listing]:

@@ -44,6 +44,8 @@ def lower(plan: Plan, temporary: str) -> dict[str, Any]:
             operations.append(("writable", step.path))
         elif isinstance(step, steps.GitOverlay):
             operations.append(("git", step.path))
+        elif isinstance(step, steps.Pin):
+            operations.append(("pin", step.path))
         elif isinstance(step, steps.Protect):
             operations.append(("protect", step.path))
         elif isinstance(step, steps.Mask):
