@@ -137,6 +137,11 @@ def _machine(found: Examination, policy: Policy) -> None:
         found.fault("machine", "backend", error)
         return
     found.add("machine", "system", OK, system)
+    try:
+        for line in backend.recover():
+            found.add("machine", "left by a crash", OK, line)
+    except (SidewallError, OSError) as error:
+        found.add("machine", "left by a crash", WARN, str(error))
     bare = policy.replace(require=())
     found.plan = _tiers(found, bare, facts)
     for note in getattr(facts, "notes", ()):

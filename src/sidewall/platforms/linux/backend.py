@@ -57,6 +57,7 @@ class LinuxBackend:
             _send(spare, plan, made.temporary_path())
             # While the cell is built.
             made.watch(plan)
+            made.tidy()
             root, *uppers = _receive(spare)
             carries = made.carries(plan, uppers)
         except BaseException:
@@ -124,6 +125,17 @@ class _Made:
                 from sidewall.platforms.linux.watch import Watcher
 
                 self.watcher = Watcher(step.roots, step.names, step.held, each=step.each)
+
+    def tidy(self) -> None:
+        """Undoes what crashed cells left elsewhere, if there is anything; a fault in that is not this cell's."""
+        if self.held or self.temporary:
+            from sidewall.platforms.linux import lease
+
+            try:
+                if lease.strangers(len(self.held), 1 if self.temporary else 0):
+                    lease.recover()
+            except (OSError, MachineError):
+                return
 
     def carries(self, plan: Plan, uppers: list[int]) -> tuple[GitCarry, ...]:
         overlays = [step for step in plan.steps if isinstance(step, steps.GitOverlay)]

@@ -239,6 +239,13 @@ def _inode(directory: int, name: str) -> int:
         return 0
 
 
+def strangers(journals: int, temporaries: int) -> bool:
+    """Whether there are more journals and temporary directories than ours: of living cells, or of crashed ones."""
+    base = os.path.join(state_directory(), "tmp")
+    others = len(os.listdir(lease_directory())) - journals - 1
+    return others > 0 or (os.path.isdir(base) and len(os.listdir(base)) > 2 * temporaries)
+
+
 def recover() -> tuple[str, ...]:
     """Removes what crashed cells left, where no living cell holds the lock; one line for each."""
     import fcntl
