@@ -1,4 +1,4 @@
-"""Real tools do their real work inside: git, pip and venv, pytest with xdist, npm and node, make and gcc, servers, tmux.
+"""Real tools do their real work inside: git, pip and venv, pytest with xdist, npm, make and gcc, servers, tmux.
 
 Each test looks at the outcome from outside the sandbox.  A tool that this machine lacks is a named skip.
 """
@@ -136,7 +136,8 @@ def test_pip_and_venv(place):
         "    with zipfile.ZipFile(f'{directory}/{name}', 'w') as z:\n"
         "        z.writestr('thing.py', 'answer = 42')\n"
         "        z.writestr('thing-1.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: thing\\nVersion: 1\\n')\n"
-        "        z.writestr('thing-1.dist-info/WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
+        "        z.writestr('thing-1.dist-info/WHEEL',\n"
+        "                   'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
         "        z.writestr('thing-1.dist-info/RECORD', '')\n"
         "    return name\n")
     made = subprocess.run([sys.executable, "-m", "venv", "--help"], capture_output=True, timeout=DEADLINE)
