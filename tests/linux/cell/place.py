@@ -125,6 +125,10 @@ class Opened:
         """A function of the test, by its source, in a fresh interpreter inside."""
         return self.run([PYTHON, "-I", "-S", "-c", source(function, *arguments)], **options)
 
+    def start_python(self, function: Callable[..., None], *arguments: object, **options: Any) -> LinuxChild:
+        """The same, without waiting for its end."""
+        return self.start([PYTHON, "-I", "-S", "-c", source(function, *arguments)], **options)
+
     def close(self) -> None:
         self.cell.close()
 

@@ -75,7 +75,8 @@ def test_a_directory_on_the_way_to_a_name_can_be_worked_in(place: Place, namespa
     write(place.work / "a/b/.vscode/tasks.json", "{}\n")
     write(place.work / "a/b/file")
     cell = place.open(namespace)
-    said = cell.run("cd a/b && mv file new && mkdir sub && mv new sub/ && ln sub/new hard && mv hard .. && rm -r sub && ls ..").output
+    script = "cd a/b && mv file new && mkdir sub && mv new sub/ && ln sub/new hard && mv hard .. && rm -r sub && ls .."
+    said = cell.run(script).output
     assert said == "b\nhard\n"
 
 
