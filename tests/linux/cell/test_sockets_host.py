@@ -127,7 +127,7 @@ def flip(good: str, bad: str, seconds: float) -> None:
     service = socket.socket(socket.AF_UNIX)
     service.bind(good)
     service.listen(1000)
-    internet, local = socket.socket(), [socket.socket(socket.AF_UNIX)]
+    internet, local = socket.socket(), [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)]
     shown = os.dup(internet.fileno())
     heads = [(b"\1\0" + name.encode() + b"\0").ljust(110, b"\0") for name in (good, bad)]
     room = ctypes.create_string_buffer(heads[0], 110)
@@ -164,7 +164,7 @@ def flip(good: str, bad: str, seconds: float) -> None:
             service.accept()[0].close()
         except OSError:
             pass
-        local[0] = socket.socket(socket.AF_UNIX)
+        local[0] = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     for thread in threads:
         thread.join(10)
     print(counts[0] + counts[1] > 20)
