@@ -90,6 +90,7 @@ class Builder:
         self._shown: dict[str, tuple[int, bool]] = {}
         self._nodes: dict[str, int] = {}
         self._covered: set[str] = set()
+        self._pieces = 0
         self._proc = -1
         self.git_upper: list[int] = []
         self.open_mounts: list[tuple[int, bool]] = []
@@ -152,11 +153,23 @@ class Builder:
             target = _directory(path)
         except (FileNotFoundError, NotADirectoryError):
             return
-        tree = mounts.tmpfs(mode, size)
+        tree = mounts.tmpfs(mode, size) if size else self._piece(mode)
         mounts.attach(tree, target)
         self.open_mounts.append((mount_id(tree), True))
         os.close(target)
         os.close(tree)
+
+    def _piece(self, mode: int) -> int:
+        """An empty directory of the cell's own, as a detached mount.  All are pieces of one tmpfs: a superblock for
+        each would take longer to make, and much longer to end."""
+        self._pieces += 1
+        path = f"{VOID}/piece{self._pieces}"
+        os.mkdir(path)
+        os.chmod(path, mode)
+        descriptor = _directory(path)
+        tree = mounts.clone(descriptor, recursive=False)
+        os.close(descriptor)
+        return tree
 
     def _do_show(self, path: str) -> None:
         if path in self._shown:
@@ -176,7 +189,7 @@ class Builder:
             self._covered.add(parent)
             return
         info = os.fstat(source)
-        tree = mounts.tmpfs(stat.S_IMODE(info.st_mode) | 0o500)
+        tree = self._piece(stat.S_IMODE(info.st_mode) | 0o500)
         mounts.attach(tree, source)
         with os.scandir(source) as entries:
             for entry in entries:
@@ -281,6 +294,7 @@ class Builder:
 
     def _do_dev(self, shm_bytes: int) -> None:
         """The cell's /dev, over the void: a few harmless nodes, terminals and shared memory of its own."""
+        piece = -1 if shm_bytes else self._piece(0o1777)
         tree = mounts.tmpfs(0o755, attributes=MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
         for name in self._nodes:
             os.close(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644, dir_fd=tree))
@@ -297,7 +311,7 @@ class Builder:
         terminals = mounts.make("devpts", ("ptmxmode", "0666"), ("mode", "0620"),
                                 attributes=MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
         mounts.attach(terminals, tree, "pts")
-        shared = mounts.tmpfs(0o1777, shm_bytes)
+        shared = mounts.tmpfs(0o1777, shm_bytes) if shm_bytes else piece
         mounts.attach(shared, tree, "shm")
         self.open_mounts.append((mount_id(shared), True))
         try:
