@@ -1,4 +1,4 @@
-"""L-112 to L-114, L-123 once more: links and submodules inside a repository, and races with what carries it over.
+"""L-112 to L-117, L-123 once more: links and submodules inside a repository, and races with what carries it over.
 
 Knows: which files the user's git writes without looking whether they are links.  Must not know: how they are held
 back.  Follows `docs/attacks.md`, group L7.
@@ -7,13 +7,15 @@ back.  Follows `docs/attacks.md`, group L7.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
 from .guards import CONTROL, LANDLOCK, NAMESPACE, Guard, environment, guards
-from .probes import PYTHON, source
+from .probes import NR, PYTHON, source
 from .test_protected import HELPERS
 from .world import World, git
 
@@ -101,9 +103,11 @@ SESSION = """
 import sys, sidewall
 with sidewall.Sandbox(tier=sys.argv[1]) as box:
     racer = box.start(sys.argv[2:])
-    for turn in range(12):
-        box.run(["sh", "-c", f"echo {turn} > turn.txt; git add turn.txt; git commit -qm turn-{turn}"])
-    box.run(["pkill", "-f", "RACER"])
+    for turn in range(25):
+        try:
+            box.run(["sh", "-c", f"echo {turn} > turn.txt; git add turn.txt; git commit -qm turn-{turn}"])
+        except sidewall.MachineError as error:
+            print("could not settle:", error)
 print("DONE")
 """
 
@@ -127,29 +131,74 @@ def probe_flip(outside, seconds):
                 os.rename(fresh, ".git/" + name)
             except OSError:
                 pass
+        with open("count", "a") as file:
+            file.write("x")
 
 
-@pytest.mark.parametrize("guard", [NAMESPACE], indirect=True)
-def test_L113_race_with_the_carrying_over(guard: Guard, world: World) -> None:
-    """A background process swaps files and links while commands end and their commits are taken over."""
-    import json
-
-    text = json.dumps({"nonce": world.nonce, "NR": {}, "outside": str(world.outside), "seconds": 20})
-    racer = [PYTHON, "-I", "-S", "-c", "# RACER\n" + source(probe_flip), text]
+def race(guard: Guard, world: World, probe: Callable[..., None]) -> bytes:
+    """Commands one after the other in one sandbox while a background process of it keeps swapping."""
+    text = json.dumps({"nonce": world.nonce, "NR": NR, "outside": str(world.outside), "seconds": 20})
+    racer = [PYTHON, "-I", "-S", "-c", "# RACER\n" + source(probe), text]
     done = subprocess.run(
         [sys.executable, "-P", "-c", SESSION, guard.name, *racer],
         env=environment(world),
         cwd=world.workspace,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=60,
+        timeout=80,
         check=False,
     )
-    assert b"DONE" in done.stdout, done
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("guard", [NAMESPACE], indirect=True)
+def test_L113_race_with_the_carrying_over(guard: Guard, world: World) -> None:
+    """A background process swaps files and links while commands end and their commits are taken over."""
+    said = race(guard, world, probe_flip)
+    assert b"DONE" in said, said
+    assert (world.workspace / "count").stat().st_size > 20, "nothing was swapped: the probe is broken"
     links = [str(path) for path in (world.workspace / ".git").rglob("*") if path.is_symlink()]
     world.use_git()
     assert world.changed() == [] and links == []
     assert "first" in git(world.workspace, "log", home=world.home)
+
+
+def probe_flip_directories(outside, seconds):
+    import time
+
+    end = time.monotonic() + seconds
+    names = (".claude", ".vscode", ".git/hooks", ".git/info", ".git")
+    for number in range(len(names)):
+        os.symlink(outside, f"to-outside-{number}")
+    while time.monotonic() < end:
+        count = 0
+        for number, name in enumerate(names):
+            try:
+                with open(name + "/settings.json", "w") as file:
+                    file.write(NONCE)
+            except OSError:
+                pass
+            try:
+                # Now the directory, now a link that leads out, under the same name.
+                syscall("renameat2", -100, name.encode(), -100, f"to-outside-{number}".encode(), 2)
+                count += 1
+            except OSError:
+                pass
+        with open("count", "a") as file:
+            file.write("x" * count)
+
+
+@guards("write-outside", control=False)
+def test_L117_race_with_the_putting_back(guard: Guard, world: World) -> None:
+    """Who puts names back works with the user's rights: a link swapped in meanwhile must not lead it out."""
+    for name in ("settings.json", "tasks.json", "config", "pre-commit.sample", "exclude", "HEAD"):
+        (world.outside / name).write_text("the user's own\n")
+    world.freeze()
+    said = race(guard, world, probe_flip_directories)
+    assert b"DONE" in said, said
+    assert world.changed() == [], said
+    swaps = (world.workspace / "count").stat().st_size
+    assert swaps > 50 or guard.name == NAMESPACE, "nothing was swapped: the probe is broken"
 
 
 @pytest.mark.parametrize("guard", [CONTROL, NAMESPACE, LANDLOCK], indirect=True)

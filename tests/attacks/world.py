@@ -228,6 +228,13 @@ class World:
     def __init__(self, place: Path, template: Path) -> None:
         self.nonce = "N" + secrets.token_hex(8)
         self.base = Path(tempfile.mkdtemp(prefix="sidewall-attacks-", dir=place))
+        try:
+            self._fill(template)
+        except BaseException:
+            self.remove()
+            raise
+
+    def _fill(self, template: Path) -> None:
         self.home = self.base / "home"
         subprocess.run(["cp", "-a", template, self.home], check=True, timeout=60)
         self.workspace = self.home / "projects/work"
