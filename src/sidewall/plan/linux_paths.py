@@ -28,8 +28,9 @@ from sidewall.policy import protect
 from sidewall.policy.model import DENY, GIT_COMMIT, READ, WRITE, Policy
 
 _COVERED = ("/tmp", "/var/tmp", "/run")
-_SYSTEM = ("/etc", "/usr", "/var", "/opt", "/boot", "/proc", "/sys", "/dev", "/run")
-"""Directories whose entries are replaced while a cell stands (a snapshot of them would grow old): never composed."""
+_SYSTEM = ("/etc", "/usr", "/var", "/opt", "/boot", "/proc", "/sys", "/dev", "/run", "/nix", "/gnu", "/snap")
+"""Directories whose entries are replaced while a cell stands (a snapshot of them would grow old), or that have very
+many: never composed."""
 
 
 class Layout:
@@ -169,6 +170,11 @@ def _denied(policy: Policy, known: dict[str, PathFact]) -> list[str]:
             names.add(rule.path)
             names.add(_real(rule.path, known))
             names.add(_real(parent, known) + "/" + name)
+    for found in known.values():
+        # A link in a denied directory leads to the secret itself.
+        if (found.kind == fact.FILE and found.real != found.path and found.path.rpartition("/")[0] in names
+                and is_within(found.real, policy.home)):
+            names.add(found.real)
     opened = {_real(rule.path, known) for rule in policy.files if rule.access != DENY}
     return [name for name in sorted(names) if _counts(name, names, opened)]
 

@@ -126,6 +126,22 @@ def test_reached_by_links(place: Place, tier: str, home: Path, name: str, beside
     assert TOKEN not in reads(cell, *files)
 
 
+def test_a_secret_kept_in_a_repository_of_settings(place: Place, tier: str, home: Path) -> None:
+    """The directory is the user's own, the files in it are links: hidden where they really lie."""
+    real = write(home / "dotfiles/aws", TOKEN)
+    (home / ".aws/credentials").unlink()
+    (home / ".aws/credentials").symlink_to("../dotfiles/aws")
+    write(home / "dotfiles/vimrc", "plain\n")
+    (home / ".ssh/known").symlink_to(home)
+    (home / ".ssh/dangling").symlink_to(home / "nowhere")
+    cell = place.open(tier)
+    assert TOKEN not in reads(cell, real, home / ".aws/credentials")
+    assert cell.run(["cat", os.fspath(home / "dotfiles/vimrc")]).output == "plain\n"
+    assert cell.run("echo x > made && cat made").output == "x\n"
+    replace(real, f"{TOKEN}-fresh")
+    assert TOKEN not in reads(cell, real)
+
+
 def test_links_that_lead_nowhere_or_in_circles(place: Place, tier: str, home: Path) -> None:
     (home / ".gnupg").symlink_to(home / "nowhere")
     (home / ".kube").symlink_to(home / ".docker")

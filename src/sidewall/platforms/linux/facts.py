@@ -41,7 +41,8 @@ def gather(policy: Policy, ask: Callable[[], dict[str, Any]], *, listings: bool)
     git: list[GitFact] = []
     complete = True
     denied = _denied(policy)
-    hidden = tuple([_where(item, known) for item in paths if item.path in denied])
+    hidden = tuple([_where(item, known) for item in paths
+                    if item.path in denied or (item.real != item.path and item.path.rpartition("/")[0] in denied)])
     matches, expanded = _matches(policy, roots)
     for root in roots:
         if root.kind in (fact.DIRECTORY, fact.SYMLINK) and root.real:
@@ -93,7 +94,21 @@ def _paths(policy: Policy) -> list[PathFact]:
             for path in {item.real or item.path, f"{holder.real}/{name}"} if holder.path == parent else {item.path}:
                 see(path)
                 _existing(path.rpartition("/")[0] or "/", see)
+            for path in _links(item):
+                target = see(path)
+                if target.kind == fact.FILE:
+                    see(target.real)
+                    see(target.real.rpartition("/")[0] or "/")
     return list(found.values())
+
+
+def _links(item: PathFact) -> list[str]:
+    """Links that lie directly in a directory: of a secret kept elsewhere, as those do who keep their settings in a
+    repository."""
+    if item.kind != fact.DIRECTORY or not item.readable:
+        return []
+    with os.scandir(item.real) as entries:
+        return [f"{item.path}/{entry.name}" for entry in entries if entry.is_symlink()]
 
 
 def _where(item: PathFact, known: dict[str, PathFact]) -> str:
