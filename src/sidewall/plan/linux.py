@@ -94,6 +94,8 @@ def remedy(facts: LinuxFacts) -> str:
     """What would give this machine a better tier; '' when it has the best."""
     if not why_not_namespace(facts):
         return ""
+    if not facts.seccomp:
+        return "use a machine with an x86_64 or aarch64 processor"
     if "EACCES" in facts.refused or "EPERM" in facts.refused:
         return ("allow unprivileged user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu), "
                 "kernel.unprivileged_userns_clone=1 (Debian), or run the container with --security-opt "
@@ -113,7 +115,8 @@ def choose_tier(facts: LinuxFacts, wanted: str) -> str:
             return name
     told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason)
     raise GuaranteeError(f"no tier can confine a command on this machine ({told})" if wanted == "auto"
-                         else f"the {wanted} tier cannot be had here: {reasons[wanted]}", hint=remedy(facts))
+                         else f"the {wanted} tier cannot be had here: {reasons[wanted]}",
+                         hint=remedy(facts) or f"use --tier {NAMESPACE}, or no --tier at all")
 
 
 def _finish(policy: Policy, tier: str, steps: tuple[Step, ...], report: tuple[linux_report.Guarantee, ...],

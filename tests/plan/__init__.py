@@ -1,0 +1,1 @@
+"""Tests of the plan: pure, on machines and disks that are only data."""
