@@ -42,15 +42,15 @@ def test_L019_below_tmp(guard: Guard, world: World) -> None:
 @BELOW_TMP
 @guards("read-secrets")
 def test_L040_below_tmp(guard: Guard, world: World) -> None:
-    outcome = guard.attack(world, probe_show, show, paths=[*world.tokens.values()][:-2])
+    world.plant_more_secrets()
+    outcome = guard.attack(world, probe_show, show, paths=world.credentials())
     guard.judge(outcome, world.leaked(outcome.stdout))
 
 
 @BELOW_TMP
 @guards("read-secrets")
 def test_L042_below_tmp(guard: Guard, world: World) -> None:
-    paths = [path for path in world.tokens.values() if path.is_relative_to(world.home)][:-2]
-    outcome = guard.attack(world, probe_alias_by_hard_link, show, paths=paths)
+    outcome = guard.attack(world, probe_alias_by_hard_link, show, paths=world.credentials())
     guard.judge(outcome, world.leaked(outcome.stdout))
 
 

@@ -59,11 +59,13 @@ def test_L039_secret_replaced_by_rename(guard: Guard, world: World) -> None:
 
 @SECRETS
 def test_L040_credential_files(guard: Guard, world: World) -> None:
-    outcome = guard.attack(world, probe_show, show, paths=[*world.tokens.values()][:-2])
+    world.plant_more_secrets()
+    paths = world.credentials()
+    outcome = guard.attack(world, probe_show, show, paths=paths)
     escaped = world.leaked(outcome.stdout)
     guard.judge(outcome, escaped)
     if guard.is_control:
-        assert len(escaped) == len(world.tokens) - 2
+        assert len(escaped) == len(paths) > 50
 
 
 def probe_alias_by_hard_link(paths):
@@ -80,8 +82,8 @@ def probe_alias_by_hard_link(paths):
 
 @SECRETS
 def test_L042_hard_link_alias(guard: Guard, world: World) -> None:
-    paths = [path for path in world.tokens.values() if path.is_relative_to(world.home)][:-2]
-    outcome = guard.attack(world, probe_alias_by_hard_link, show, paths=paths)
+    world.plant_more_secrets()
+    outcome = guard.attack(world, probe_alias_by_hard_link, show, paths=world.credentials())
     guard.judge(outcome, world.leaked(outcome.stdout))
 
 

@@ -18,22 +18,27 @@ from pathlib import Path
 SECRET_FILES = (
     ".ssh/id_ed25519",
     ".ssh/id_rsa",
-    ".ssh/config",
     ".gnupg/private-keys-v1.d/0A1B.key",
     ".aws/credentials",
-    ".azure/msal_token_cache.json",
     ".config/gcloud/application_default_credentials.json",
+    ".docker/config.json",
+    ".netrc",
+    ".git-credentials",
+    ".config/gh/hosts.yml",
+    ".npmrc",
+    ".mozilla/firefox/ab12.default/logins.json",
+    ".bash_history",
+)
+# The rest of the well-known ones, for the tests that are about the list.
+MORE_SECRET_FILES = (
+    ".ssh/config",
+    ".azure/msal_token_cache.json",
     ".config/gcloud/credentials.db",
     ".oci/oci_api_key.pem",
     ".kube/config",
-    ".docker/config.json",
     ".config/containers/auth.json",
-    ".netrc",
-    ".git-credentials",
     ".config/git/credentials",
-    ".config/gh/hosts.yml",
     ".config/glab-cli/config.yml",
-    ".npmrc",
     ".yarnrc.yml",
     ".pypirc",
     ".cargo/credentials.toml",
@@ -50,7 +55,6 @@ SECRET_FILES = (
     ".password-store/bank.gpg",
     ".local/share/keyrings/login.keyring",
     ".local/share/kwalletd/kdewallet.kwl",
-    ".mozilla/firefox/ab12.default/logins.json",
     ".mozilla/firefox/ab12.default/cookies.sqlite",
     ".config/google-chrome/Default/Login Data",
     ".config/google-chrome/Default/Cookies",
@@ -64,7 +68,6 @@ SECRET_FILES = (
     ".config/github-copilot/apps.json",
     ".cache/huggingface/token",
     ".kaggle/kaggle.json",
-    ".bash_history",
     ".zsh_history",
     ".python_history",
     ".local/share/fish/fish_history",
@@ -163,6 +166,7 @@ def build_template(at: Path) -> Path:
         write(repository / ".git/info/exclude", "# exclude\n")
         git(repository, "add", "-A", home=home)
         git(repository, "commit", "-q", "-m", "first", home=home)
+        git(repository, "repack", "-a", "-d", "-q", home=home)
     write(workspace / ".env", "to be replaced\n")
     return home
 
@@ -259,6 +263,16 @@ class World:
         write(path, f"password={token}\n", mode=0o600)
         self.tokens[token] = path
         return token
+
+    def plant_more_secrets(self) -> None:
+        """Every well-known credential file of a home."""
+        for name in MORE_SECRET_FILES:
+            self.plant_secret(self.home / name)
+        self.freeze()
+
+    def credentials(self) -> list[Path]:
+        """The secrets that lie in the home itself, not in a project."""
+        return [path for path in self.tokens.values() if path.name != ".env"]
 
     def freeze(self) -> None:
         """Remember how everything outside the workspace looks now."""
