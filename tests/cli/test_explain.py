@@ -22,6 +22,7 @@ EVERY_STEP = (
     steps.Writable(path="/w", device=1, inode=2),
     steps.Hide(parent="/h", names=tuple(f".secret{number}" for number in range(20))),
     steps.Mask(path="/h/.netrc"),
+    steps.Pin(path="/w/lib"),
     steps.Protect(path="/w/.git/hooks"),
     steps.Placeholder(root="/w", name=".claude"),
     steps.GitOverlay(path="/w/.git", roots=("/w",)),

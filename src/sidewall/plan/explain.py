@@ -107,6 +107,10 @@ def _mask(step: steps.Mask) -> Entry:
     return Entry(title=f"unreadable: {step.path}")
 
 
+def _pin(step: steps.Pin) -> Entry:
+    return Entry(title=f"stays where it is: {step.path}")
+
+
 def _protect(step: steps.Protect) -> Entry:
     return Entry(title=f"protected, read-only: {step.path}")
 
@@ -180,6 +184,7 @@ _SENTENCES: dict[str, Any] = {
     "Writable": _writable,
     "Hide": _hide,
     "Mask": _mask,
+    "Pin": _pin,
     "Protect": _protect,
     "Placeholder": _placeholder,
     "GitOverlay": _git_overlay,
