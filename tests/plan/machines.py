@@ -87,7 +87,10 @@ class Disk:
         seen: dict[str, PathFact] = {}
         for named in wanted:
             parent, _, name = named.rpartition("/")
-            for path in (named, self.real(named) or named, f"{self.real(parent or '/') or parent}/{name}"):
+            while parent and not self.real(parent):
+                parent, _, above = parent.rpartition("/")
+                name = f"{above}/{name}"
+            for path in (named, self.real(named) or named, f"{self.real(parent or '/').rstrip('/')}/{name}"):
                 for one in self.above(path):
                     seen.setdefault(one, self.look(one))
         return tuple(seen.values())

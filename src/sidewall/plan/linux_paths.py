@@ -118,8 +118,14 @@ def _pins(roots: list[str], held: list[str]) -> list[Pin]:
 
 
 def _real(path: str, known: dict[str, PathFact]) -> str:
-    found = known.get(path)
-    return found.real if found is not None and found.real else path
+    """Where a path really lies; one that does not exist, below what the nearest directory above really is."""
+    at = path
+    while at:
+        found = known.get(at)
+        if found is not None and found.real:
+            return found.real.rstrip("/") + path[len(at):]
+        at = at.rpartition("/")[0]
+    return path
 
 
 def _exists(path: str, known: dict[str, PathFact]) -> bool:

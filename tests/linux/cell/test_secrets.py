@@ -126,6 +126,14 @@ def test_reached_by_links(place: Place, tier: str, home: Path, name: str, beside
     assert TOKEN not in reads(cell, *files)
 
 
+def test_made_later_below_a_linked_directory(place: Place, tier: str) -> None:
+    (place.home / "dotfiles/local").mkdir(parents=True)
+    (place.home / ".local").symlink_to(place.home / "dotfiles/local")
+    cell = place.open(tier)
+    made = write(place.home / "dotfiles/local/share/keyrings/login.keyring", TOKEN)
+    assert TOKEN not in reads(cell, made, place.home / ".local/share/keyrings/login.keyring")
+
+
 def test_a_secret_kept_in_a_repository_of_settings(place: Place, tier: str, home: Path) -> None:
     """The directory is the user's own, the files in it are links: hidden where they really lie."""
     real = write(home / "dotfiles/aws", TOKEN)

@@ -41,7 +41,7 @@ def gather(policy: Policy, ask: Callable[[], dict[str, Any]], *, listings: bool)
     git: list[GitFact] = []
     complete = True
     denied = _denied(policy)
-    hidden = tuple([_where(item, known) for item in paths
+    hidden = tuple([_where(item.path, known) for item in paths
                     if item.path in denied or (item.real != item.path and item.path.rpartition("/")[0] in denied)])
     matches, expanded = _matches(policy, roots)
     for root in roots:
@@ -90,8 +90,8 @@ def _paths(policy: Policy) -> list[PathFact]:
         if rule.access == DENY:
             # A secret reached by a link lies elsewhere: the directory there is composed too.
             parent, _, name = rule.path.rpartition("/")
-            holder = _existing(parent or "/", see)
-            for path in {item.real or item.path, f"{holder.real}/{name}"} if holder.path == parent else {item.path}:
+            _existing(parent or "/", see)
+            for path in {item.real or item.path, f"{_where(parent, found)}/{name}"}:
                 see(path)
                 _existing(path.rpartition("/")[0] or "/", see)
             for path in _links(item):
@@ -111,11 +111,15 @@ def _links(item: PathFact) -> list[str]:
         return [f"{item.path}/{entry.name}" for entry in entries if entry.is_symlink()]
 
 
-def _where(item: PathFact, known: dict[str, PathFact]) -> str:
-    """Where a path really lies; one that does not exist, below what its parent really is."""
-    parent, _, name = item.path.rpartition("/")
-    holder = known.get(parent)
-    return item.real or (f"{holder.real}/{name}" if holder is not None and holder.real else item.path)
+def _where(path: str, known: dict[str, PathFact]) -> str:
+    """Where a path really lies; one that does not exist, below what the nearest directory above really is."""
+    at = path
+    while at:
+        found = known.get(at)
+        if found is not None and found.real:
+            return found.real.rstrip("/") + path[len(at):]
+        at = at.rpartition("/")[0]
+    return path
 
 
 def _existing(path: str, see: Callable[[str], PathFact]) -> PathFact:
