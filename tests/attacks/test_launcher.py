@@ -74,7 +74,7 @@ def plant(world: World) -> None:
     (world.workspace / "evil.pth").write_text(f"import os; {body}")
 
 
-@HELD
+@pytest.mark.parametrize("guard", [NAMESPACE], indirect=True)
 @pytest.mark.parametrize("path", ["", ".:", "bin:", "node_modules/.bin:"], ids=["plain", "dot", "bin", "npm"])
 @pytest.mark.parametrize("row", ["L-134", "A-19 A-20"])
 def test_hijack_of_the_launcher(guard: Guard, world: World, row: str, path: str) -> None:
@@ -186,7 +186,7 @@ def test_A17_too_long_a_command(world: World) -> None:
     assert outcome.text.count("refused") == 3, str(outcome)
 
 
-@guards("write-outside")
+@guards("write-outside", only=(NAMESPACE,))
 @pytest.mark.parametrize("code", [1, 124, 125, 126, 127, 137, 255])
 def test_A23_imitated_status(guard: Guard, world: World, code: int) -> None:
     """A command may end with our codes and print our words: the status file tells the truth."""
