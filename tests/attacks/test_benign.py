@@ -101,7 +101,7 @@ def probe_parallel():
     assert value.value == 200
 
 
-@ALL
+@FULL
 def test_L143_parallel(guard: Guard, world: World) -> None:
     works(guard, world, command(probe_parallel, world.nonce), "ATTACK-END")
 

@@ -242,7 +242,11 @@ def test_L051_environment(guard: Guard, world: World) -> None:
 @SECRETS
 def test_L052_env_file_of_the_neighbour(guard: Guard, world: World) -> None:
     path = world.neighbour / ".env"
-    outcome = guard.attack(world, probe_show, show, paths=[path, f"/proc/self/root{path}", "../neighbour/.env"])
+    # Which files of other projects are secrets only their owner knows: a rule of the user's says it.
+    denied = {} if guard.is_control else {"options": ("--deny", str(path))}
+    outcome = guard.attack(
+        world, probe_show, show, settings=denied, paths=[path, f"/proc/self/root{path}", "../neighbour/.env"]
+    )
     guard.judge(outcome, world.leaked(outcome.stdout))
 
 

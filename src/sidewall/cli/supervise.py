@@ -96,6 +96,11 @@ class Supervisor:
 
         To be called when nothing writes any longer (the cell is closed).
         """
+        if self._terminal is not None:
+            # What is typed now is for nobody, and waiting for it would hold up the end.
+            for flow in self._flows[:-1]:
+                flow.held = True
+                flow.pending.clear()
         while any(flow.interest() for flow in self._flows):
             patience = -1.0 if any(flow.pending for flow in self._flows) else _STILL_SECONDS
             ready = self._poll((), patience)

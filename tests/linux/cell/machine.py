@@ -44,10 +44,13 @@ def _read(path: str) -> bytes:
 
 
 def groups() -> set[str]:
-    """Control groups that were made for cells."""
+    """Control groups of cells that are no more: they are named for their keepers."""
     found = set()
     for directory, names, _files in os.walk("/sys/fs/cgroup"):
-        found |= {os.path.join(directory, name) for name in names if name.startswith("sidewall-")}
+        for name in names:
+            head, _, keeper = name.partition("-")
+            if head == "sidewall" and not os.path.exists(f"/proc/{keeper}"):
+                found.add(os.path.join(directory, name))
     return found
 
 

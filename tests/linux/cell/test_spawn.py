@@ -127,6 +127,28 @@ def test_a_failed_start_unconfirmed_is_told_by_wait(cell: Opened) -> None:
     child.close()
 
 
+def test_waiting(cell: Opened) -> None:
+    child = cell.start("read line; exit 4", stdin=(pipe := os.pipe())[0])
+    assert child.wait(0) is None and child.wait(0.01) is None
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(child.wait(1e9))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    os.write(pipe[1], b"go\n")
+    for thread in threads:
+        thread.join(20)
+    assert [getattr(end, "returncode", None) for end in found] == [4] * 4
+    assert child.wait() == child.wait(0) == found[0]
+    child.close()
+    failed = cell.start(["no-such-program"], confirm=False)
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError):
+            failed.wait(10)
+    failed.close()
+    for descriptor in pipe:
+        os.close(descriptor)
+
+
 def test_what_popen_refuses_is_refused_before_anything_starts(cell: Opened) -> None:
     refused: list[tuple[list[str], dict[bytes, bytes]]] = [
         ([], {}), (["true", "a\0b"], {}), (["true"], {b"A=B": b""}), (["true"], {b"": b"x"}), (["true"], {b"A": b"\0"}),

@@ -54,7 +54,8 @@ class LinuxChild:
         if timeout is not None and self._exit is None and self._failure is None:
             poll = select.poll()
             poll.register(self.status_fd, select.POLLIN)
-            if not poll.poll(max(0, timeout) * 1000):
+            # poll(2) takes milliseconds as an int: 24 days are for ever.
+            if not poll.poll(min(max(0, timeout), 2_000_000) * 1000):
                 return self._exit
         with self._reading:
             if self._exit is None and self._failure is None:

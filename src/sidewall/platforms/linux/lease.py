@@ -31,7 +31,7 @@ def state_directory() -> str:
     except OSError as error:
         raise MachineError(f"cannot make the state directory {path}: {error.strerror}",
                            hint="set XDG_STATE_HOME to a directory that you can write to") from None
-    return path
+    return os.path.realpath(path)
 
 
 def check_apart(roots: tuple[str, ...]) -> None:
@@ -148,12 +148,16 @@ class Temporary:
         import fcntl
 
         base = os.path.join(state_directory(), "tmp")
-        os.makedirs(base, mode=0o700, exist_ok=True)
         name = f"{os.getpid():x}-{int.from_bytes(os.urandom(6), 'little'):x}"
         self.path = os.path.join(base, name)
-        self.lock = os.open(self.path + ".lock", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self.lock, fcntl.LOCK_SH)
-        os.mkdir(self.path, 0o700)
+        try:
+            os.makedirs(base, mode=0o700, exist_ok=True)
+            self.lock = os.open(self.path + ".lock", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self.lock, fcntl.LOCK_SH)
+            os.mkdir(self.path, 0o700)
+        except OSError as error:
+            raise MachineError(f"cannot make a private directory below {base}: {error.strerror}",
+                               hint="set XDG_STATE_HOME to a directory that you can write to") from None
 
 
 def end_lease(lock: int, root: int, journal: str) -> None:
