@@ -44,7 +44,8 @@ class LinuxFacts(Record):
     """``kinds`` are the namespaces that could be made; ``refused`` says what failed ('' when all worked);
     ``overlay`` is '' when a private overlay works, else why not; ``delegated`` a cgroup v2 directory with controllers
     ``controllers``; ``scanned`` is False when the workspace was too large to look through, ``expanded`` when
-    the deny patterns were not followed to their end."""
+    the deny patterns were not followed to their end; ``own`` is where this program
+    and its interpreter lie."""
 
     machine: str
     kernel: tuple[int, int]
@@ -64,4 +65,5 @@ class LinuxFacts(Record):
     listings: tuple[Listing, ...] = ()
     scanned: bool = True
     expanded: bool = True
+    own: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -93,7 +93,7 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
         layout.bare_secrets += [path for path in facts.matches if any(is_within(path, root) for root in roots)]
     layout.weak_secrets += [rule.path for rule in policy.files if rule.access == DENY and rule.glob]
     _compose(composed, known, layout)
-    _shown(policy, known, denied, layout)
+    _shown(policy, known, denied, facts.own, layout)
     if tier == LANDLOCK:
         listings = {item.path: item.entries for item in facts.listings}
         layout.readable = readable_cover(frozenset((*denied, *facts.matches, "/dev")), listings)
@@ -222,10 +222,14 @@ def _compose(paths: list[str], known: dict[str, PathFact], layout: Layout) -> No
         layout.hides.append(Hide(parent=parent, names=tuple(sorted(by_parent[parent]))))
 
 
-def _shown(policy: Policy, known: dict[str, PathFact], denied: list[str], layout: Layout) -> None:
+def _shown(policy: Policy, known: dict[str, PathFact], denied: list[str], own: tuple[str, ...],
+           layout: Layout) -> None:
     """What a private directory or a composition would take away though the policy lets it be read."""
     roots = [root.path for root in layout.writable]
     wanted = [policy.home] if any(is_within(policy.home, top) for top in _COVERED) else []
+    # The interpreter that a caller knows by ``sys.executable`` works inside too, wherever it lies.
+    wanted += [path for path in own if any(is_within(path, top) and path != top for top in _COVERED)
+               and not any(is_within(path, root) for root in roots)]
     for rule in policy.files:
         if rule.access == READ and not rule.glob:
             path = _real(rule.path, known)

@@ -47,7 +47,8 @@ def gather(policy: Policy, ask: Callable[[], dict[str, Any]], *, listings: bool)
     for root in roots:
         if root.kind in (fact.DIRECTORY, fact.SYMLINK) and root.real:
             complete &= _look_through(root.real, policy.protected, protected, git, hidden)
-    protected += [own for own in _own_places() if any(own.path.startswith(root.real.rstrip("/") + "/")
+    own_places = _own_places()
+    protected += [own for own in own_places if any(own.path.startswith(root.real.rstrip("/") + "/")
                                                       for root in roots if root.real)]
     report = ask()
     listed = _listings((*hidden, *matches)) if listings or report["refused"] else []
@@ -57,7 +58,8 @@ def gather(policy: Policy, ask: Callable[[], dict[str, Any]], *, listings: bool)
         uid=os.geteuid(), landlock=report["landlock"], kinds=tuple(report["kinds"]), refused=report["refused"],
         overlay=report["overlay"], seccomp=machine in ("x86_64", "aarch64"), notify=report["notify"],
         delegated=delegated, controllers=controllers, paths=tuple(paths), protected=tuple(protected), git=tuple(git),
-        matches=matches, listings=tuple(listed), scanned=complete, expanded=expanded)
+        matches=matches, listings=tuple(listed), scanned=complete, expanded=expanded,
+        own=tuple([own.path for own in own_places]))
 
 
 def _own_places() -> list[PathFact]:
