@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -138,6 +139,8 @@ def test_waiting(cell: Opened) -> None:
     for thread in threads:
         thread.join(20)
     assert [getattr(end, "returncode", None) for end in found] == [4] * 4
+    # Who only watches the descriptor sees the end too, though others have heard of it.
+    assert select.select([child.status_fd], [], [], 0)[0]
     assert child.wait() == child.wait(0) == found[0]
     child.close()
     failed = cell.start(["no-such-program"], confirm=False)

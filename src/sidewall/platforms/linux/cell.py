@@ -42,7 +42,6 @@ class LinuxChild:
         self._channel = channel
         self._silent = False
         self._names = names
-        self._reading = _thread.allocate_lock()
         self.pid = pid
         self.status_fd = status
         self.master_fd = master
@@ -51,28 +50,29 @@ class LinuxChild:
 
     def wait(self, timeout: float | None = None) -> Exit | None:
         """See ``contract.Child.wait``."""
-        if timeout is not None and self._exit is None and self._failure is None:
-            poll = select.poll()
-            poll.register(self.status_fd, select.POLLIN)
-            # poll(2) takes milliseconds as an int: 24 days are for ever.
-            if not poll.poll(min(max(0, timeout), 2_000_000) * 1000):
-                return self._exit
-        with self._reading:
-            if self._exit is None and self._failure is None:
-                self._read_end()
+        if self._exit is None and self._failure is None:
+            if timeout is not None:
+                poll = select.poll()
+                poll.register(self.status_fd, select.POLLIN)
+                # poll(2) takes milliseconds as an int: 24 days are for ever.
+                if not poll.poll(min(max(0, timeout), 2_000_000) * 1000):
+                    return None
+            self._look_at_end()
         if self._failure is not None:
             raise self._failure
         return self._exit
 
-    def _read_end(self) -> None:
-        data = os.read(self.status_fd, wire.REPLY.size)
+    def _look_at_end(self) -> None:
+        """Reads how it ended, and leaves that in place: others may wait for the same descriptor to become readable."""
+        data = wire.peek(self.status_fd, wire.REPLY.size)
         if len(data) != wire.REPLY.size:
             raise CellGone(_GONE + " while a command was running", hint="open a new one")
         kind, value, status, user, system, resident = wire.REPLY.unpack(data)
-        self._silent = kind != wire.FAILED or value != wire.EMFILE
         if kind == wire.FAILED:
+            self._silent = value != wire.EMFILE
             self._failure = _not_started(value, self._names[status])
         else:
+            self._silent = True
             self._exit = Exit(returncode=os.waitstatus_to_exitcode(status), user_seconds=user / 1e6,
                               system_seconds=system / 1e6, max_rss_bytes=resident << 10)
 
@@ -88,9 +88,14 @@ class LinuxChild:
         """See ``contract.Child.close``."""
         if self.master_fd >= 0:
             os.close(self.master_fd)
-        if self.status_fd >= 0:
-            self._cell.release(self._channel if self._silent else TERMINAL, self.status_fd)
-        self.status_fd = self.master_fd = -1
+        status, self.status_fd, self.master_fd = self.status_fd, -1, -1
+        if status >= 0:
+            if self._silent and self._channel != TERMINAL:
+                # The last word, which was only looked at.
+                os.read(status, wire.REPLY.size)
+                self._cell.release(self._channel, status)
+            else:
+                os.close(status)
 
 
 class LinuxCell:
@@ -133,7 +138,7 @@ class LinuxCell:
             descriptors: tuple[int, ...] = (stdin, stdout, stderr)
             remote = -1
         except IndexError:
-            status, remote = os.pipe()
+            status, remote = _pair()
             channel = status
             descriptors = (stdin, stdout, stderr, remote)
         try:
@@ -153,8 +158,7 @@ class LinuxCell:
     def _spawn_on_terminal(self, arguments: list[bytes], directory: bytes, env: Mapping[bytes, bytes],
                            size: tuple[int, int]) -> LinuxChild:
         """With a terminal of the cell's own; without mounts, where the cell has none, with one of the host's."""
-        mine, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
-        status, remote = mine.detach(), theirs.detach()
+        status, remote = _pair()
         descriptors: tuple[int, ...] = (remote,)
         master = slave = -1
         if not self._terminals:
@@ -326,6 +330,12 @@ def _checked(env: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
 def _not_started(errno: int, name: bytes) -> OSError:
     """FileNotFoundError, PermissionError and the like, as subprocess.Popen raises them."""
     return OSError(errno, os.strerror(errno), os.fsdecode(name))
+
+
+def _pair() -> tuple[int, int]:
+    """The two ends of a command's status: messages keep their bounds, and can be looked at before they are taken."""
+    mine, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
+    return mine.detach(), theirs.detach()
 
 
 def _receive_master(status: int) -> tuple[bytes, int]:

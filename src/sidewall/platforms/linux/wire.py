@@ -81,3 +81,12 @@ def receive(sock: _socket.socket, size: int = ROOM) -> tuple[bytes, list[int]]:
             count = len(packed) // 4
             descriptors.extend(struct.unpack(f"{count}i", packed[: count * 4]))
     return data, descriptors
+
+
+def peek(descriptor: int, size: int) -> bytes:
+    """The next message of a packet socket, which stays there; b'' when the other side is gone.  Raises OSError."""
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, descriptor)
+    try:
+        return sock.recv(size, _socket.MSG_PEEK)
+    finally:
+        sock.detach()
