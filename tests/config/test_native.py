@@ -47,7 +47,7 @@ def test_a_whole_file() -> None:
         extends = ":workspace"
         require = ["write-outside", "survivors"]
         [files]
-        write = ["../shared", "~/.cache/pip", "/srv/data", ":workspace/out", ":tmp", "./here"]
+        write = ["../common", "~/.cache/pip", "/srv/data", ":workspace/out", ":tmp", "./here"]
         read = ["docs"]
         deny = ["~/private", "**/.env", "/srv/data/secret*"]
         [network]
@@ -73,7 +73,7 @@ def test_a_whole_file() -> None:
         release = [".husky"]
         git = "read-only"
     """)
-    for place in ("/home/u/shared", "/home/u/.cache/pip", "/srv/data", "/home/u/p/out", "/home/u/p/here"):
+    for place in ("/home/u/common", "/home/u/.cache/pip", "/srv/data", "/home/u/p/out", "/home/u/p/here"):
         assert allowed(made, "write", place + "/x"), place
     assert not allowed(made, "write", "/home/u/p/docs/x")
     for place in ("/home/u/private/x", "/home/u/p/a/.env", "/srv/data/secret1"):

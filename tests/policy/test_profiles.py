@@ -156,7 +156,7 @@ def test_never_writable(path: str) -> None:
 @pytest.mark.parametrize("path", [
     "/home/u/p", "/home/v/p", "/tmp/x", "/var/tmp/x", "/opt/app", "/srv/www", "/mnt/data", "/usr/src/app",
     "/var/www/site", "/var/lib/ci/x",
-    "/run/media/u/disk/p", "/workspace", "/work/main", "/root/p", "/usr/local/src/x", "/home/u/.cache/pip",
+    "/run/media/u/disk/p", "/workspace", "/work/project", "/root/p", "/usr/local/src/x", "/home/u/.cache/pip",
 ])
 def test_may_be_writable(path: str) -> None:
     check_writable_root(path, HOME)
