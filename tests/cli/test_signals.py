@@ -100,6 +100,7 @@ def test_stop_and_continue_hold_the_command_too(sidewall: Cli) -> None:
     process = sidewall.start("run", "--", "sh", "-c", "echo ready; while :; do echo x >> count; sleep 0.05; done")
     try:
         until_ready(process)
+        assert eventually(counter.exists)
         process.send_signal(signal.SIGTSTP)
         assert eventually(lambda: state_of(process.pid) == "T")
         before = counter.stat().st_size
