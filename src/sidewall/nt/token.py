@@ -1,0 +1,128 @@
+"""Access tokens: who asks, with which groups, restrictions, privileges and integrity.
+
+Knows: MS-DTYP 2.5.2, and the attributes of Win32's "SID Attributes in an Access Token".
+Must not know: how an access check walks (`access_check` does).
+"""
+
+from __future__ import annotations
+
+from sidewall.nt.acl import Acl
+from sidewall.nt.errors import TokenError
+from sidewall.nt.sid import Sid
+from sidewall.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+SE_GROUP_MANDATORY = 0x1
+SE_GROUP_ENABLED_BY_DEFAULT = 0x2
+SE_GROUP_ENABLED = 0x4
+SE_GROUP_OWNER = 0x8
+SE_GROUP_USE_FOR_DENY_ONLY = 0x10
+SE_GROUP_INTEGRITY = 0x20
+SE_GROUP_INTEGRITY_ENABLED = 0x40
+SE_GROUP_RESOURCE = 0x20000000
+SE_GROUP_LOGON_ID = 0xC0000000
+
+UNTRUSTED, LOW, MEDIUM, MEDIUM_PLUS, HIGH, SYSTEM, PROTECTED = 0, 0x1000, 0x2000, 0x2100, 0x3000, 0x4000, 0x5000
+
+_STATES: Mapping[str, int] = {
+    "enabled": SE_GROUP_MANDATORY | SE_GROUP_ENABLED_BY_DEFAULT | SE_GROUP_ENABLED,
+    "deny_only": SE_GROUP_USE_FOR_DENY_ONLY,
+    "disabled": 0,
+}
+
+
+class Group(Record):
+    """A group of a token; ``attributes`` are SE_GROUP_* bits."""
+
+    sid: Sid
+    attributes: int = _STATES["enabled"]
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it counts for allow and deny entries."""
+        return bool(self.attributes & SE_GROUP_ENABLED) and not self.attributes & SE_GROUP_USE_FOR_DENY_ONLY
+
+    @property
+    def deny_only(self) -> bool:
+        """Whether it counts for deny entries alone."""
+        return bool(self.attributes & SE_GROUP_USE_FOR_DENY_ONLY)
+
+
+class Token(Record):
+    """A token.  ``restricting`` is None for an unrestricted one; an empty tuple is restricted to nothing.
+
+    ``integrity`` is the level's number (0x2000 is medium), ``no_write_up`` its mandatory policy.  ``owner`` and
+    ``primary_group`` are what new objects get; None stands for the user, and for no group.  ``package`` makes an
+    AppContainer token; ``lpac`` one that is outside ALL APPLICATION PACKAGES.
+    """
+
+    user: Sid
+    groups: tuple[Group, ...] = ()
+    restricting: tuple[Sid, ...] | None = None
+    write_restricted: bool = False
+    privileges: frozenset[str] = frozenset()
+    integrity: int = MEDIUM
+    user_deny_only: bool = False
+    no_write_up: bool = True
+    owner: Sid | None = None
+    primary_group: Sid | None = None
+    default_dacl: Acl | None = None
+    package: Sid | None = None
+    capabilities: tuple[Sid, ...] = ()
+    lpac: bool = False
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> Token:
+        """A token from the object that vectors and worlds hold.
+
+        Keys: ``user``; ``groups`` (pairs of SID and ``enabled``, ``deny_only``, ``disabled`` or a number of
+        attributes); ``restricted`` (list of SIDs, or absent), ``write_restricted``, ``privileges``, ``integrity``,
+        ``user_deny_only``, ``no_write_up``, ``package``, ``capabilities``, ``lpac``, ``owner``, ``primary_group``.
+
+        Raises:
+            TokenError: a key is missing, unknown, or of the wrong shape.
+            SidError: a text is not a SID.
+        """
+        unknown = sorted(set(given) - _KEYS)
+        if unknown:
+            raise TokenError(f"unknown key {unknown[0]!r} in a token", hint="known: " + ", ".join(sorted(_KEYS)))
+        if not isinstance(given.get("user"), str):
+            raise TokenError("a token has no user", hint="give the user's SID as 'user'")
+        restricted = given.get("restricted")
+        package = given.get("package")
+        return cls(
+            user=Sid(given["user"]),
+            groups=tuple(_group(item) for item in given.get("groups") or ()),
+            restricting=None if restricted is None else tuple(Sid(text) for text in restricted),
+            write_restricted=bool(given.get("write_restricted", False)),
+            privileges=frozenset(given.get("privileges") or ()),
+            integrity=int(given.get("integrity", MEDIUM)),
+            user_deny_only=bool(given.get("user_deny_only", False)),
+            no_write_up=bool(given.get("no_write_up", True)),
+            owner=Sid(given["owner"]) if given.get("owner") else None,
+            primary_group=Sid(given["primary_group"]) if given.get("primary_group") else None,
+            package=Sid(package) if package else None,
+            capabilities=tuple(Sid(text) for text in given.get("capabilities") or ()),
+            lpac=bool(given.get("lpac", False)),
+        )
+
+
+_KEYS = frozenset({
+    "user", "groups", "restricted", "write_restricted", "privileges", "integrity", "user_deny_only", "no_write_up",
+    "package", "capabilities", "lpac", "owner", "primary_group",
+})
+
+
+def _group(item: Any) -> Group:
+    if not isinstance(item, (list, tuple)) or len(item) != 2:
+        raise TokenError(f"not a group of a token: {item!r}", hint='a group reads ["S-1-5-32-545", "enabled"]')
+    text, state = item
+    if isinstance(state, int):
+        return Group(sid=Sid(text), attributes=state)
+    if state not in _STATES:
+        raise TokenError(f"group state {state!r} of {text} is unknown", hint="known: " + ", ".join(_STATES))
+    return Group(sid=Sid(text), attributes=_STATES[state])
