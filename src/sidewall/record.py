@@ -32,23 +32,24 @@ class Record:
 
     __fields__: ClassVar[tuple[str, ...]] = ()
     __required__: ClassVar[frozenset[str]] = frozenset()
+    __defaults__: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls) -> None:
         own = [name for name in cls.__annotations__ if not name.startswith("__")]
         inherited = [name for name in cls.__fields__ if name not in own]
         cls.__fields__ = (*inherited, *own)
-        cls.__required__ = frozenset(name for name in cls.__fields__ if not hasattr(cls, name))
+        cls.__required__ = frozenset([name for name in cls.__fields__ if not hasattr(cls, name)])
+        cls.__defaults__ = {name: getattr(cls, name) for name in cls.__fields__ if hasattr(cls, name)}
 
     def __init__(self, **values: Any) -> None:
         fields = self.__dict__
+        fields.update(self.__defaults__)
         fields.update(values)
-        if len(values) != len(self.__fields__) or not self.__required__.issubset(values):
+        # Hundreds are made for each cell: names are only compared where the numbers do not tell.
+        if len(fields) != len(self.__fields__) or not self.__required__ <= values.keys():
             for name in self.__fields__:
                 if name not in fields:
-                    if name in self.__required__:
-                        raise TypeError(f"{type(self).__name__}: missing field {name!r}")
-                    fields[name] = getattr(type(self), name)
-        if len(fields) != len(self.__fields__):
+                    raise TypeError(f"{type(self).__name__}: missing field {name!r}")
             unknown = sorted(set(fields) - set(self.__fields__))
             raise TypeError(f"{type(self).__name__}: unknown field {unknown[0]!r}")
 

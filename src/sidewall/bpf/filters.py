@@ -67,6 +67,17 @@ def build(arch: str, *, inet: bool, unix: str, mediate_unix: bool, shares_host: 
         MachineError: no system call table for this machine.
         InternalError: ``unix`` is none of the three words.
     """
+    asked = (arch, inet, unix, mediate_unix, shares_host)
+    if asked not in _built:
+        _built[asked] = _build(arch, inet, unix, mediate_unix, shares_host)
+    return _built[asked]
+
+
+_built: dict[tuple[str, bool, str, bool, bool], bytes] = {}
+"""There are a few dozen at most, and a process that opens many cells wants the same one."""
+
+
+def _build(arch: str, inet: bool, unix: str, mediate_unix: bool, shares_host: bool) -> bytes:
     if unix not in UNIX_MODES:
         raise InternalError(f"seccomp filter: unix sockets {unix!r}, not one of {', '.join(UNIX_MODES)}")
     ranges = _ranges(arch, mediate_unix, shares_host)

@@ -17,6 +17,8 @@ from sidewall.plan.steps import (
     NAMESPACE,
     GitOverlay,
     Hide,
+    HostPorts,
+    HostSocket,
     Mask,
     Pin,
     Placeholder,
@@ -44,6 +46,8 @@ class Layout:
         self.protects: list[Protect] = []
         self.placeholders: list[Placeholder] = []
         self.pins: list[Pin] = []
+        self.sockets: list[HostSocket] = []
+        self.ports: list[HostPorts] = []
         self.git: list[GitOverlay] = []
         self.readable: tuple[str, ...] = ()
         self.held: tuple[str, ...] = ()
@@ -98,9 +102,16 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
         listings = {item.path: item.entries for item in facts.listings}
         layout.readable = readable_cover(frozenset((*denied, *facts.matches, "/dev")), listings)
     _git(policy, facts, tier, layout, notes)
+    if policy.network.unix_sockets or policy.network.loopback_ports:
+        from sidewall.plan import linux_reach
+
+        found = linux_reach.reach(policy, facts, tier, roots, denied)
+        layout.sockets, layout.ports = found.sockets, found.ports
+        notes += found.notes
     if tier == NAMESPACE:
         _protected(policy, facts, layout, notes)
-        layout.pins = _pins(roots, [*(step.path for step in layout.protects), *(step.path for step in layout.git)])
+        layout.pins = _pins(roots, [*(step.path for step in layout.protects), *(step.path for step in layout.git),
+                                    *(step.real for step in layout.sockets if step.held)])
     layout.held = tuple(step.path for step in layout.protects) + tuple(step.path for step in layout.git)
     if not facts.scanned:
         notes.append("the workspace has too many directories to look through: protected names deep inside it were "
@@ -170,23 +181,37 @@ def _origin(source: object) -> str:
 def _denied(policy: Policy, known: dict[str, PathFact]) -> list[str]:
     """Denied paths, as named and where they really lie, without those below another."""
     names: set[str] = set()
+    reals: dict[str, str] = {}
     for rule in policy.files:
         if rule.access == DENY and not rule.glob:
-            parent, _, name = rule.path.rpartition("/")
-            names.add(rule.path)
-            names.add(_real(rule.path, known))
-            names.add(_real(parent, known) + "/" + name)
+            path = rule.path
+            parent, _, name = path.rpartition("/")
+            if parent not in reals:
+                reals[parent] = _real(parent, known)
+            names.add(path)
+            names.add(f"{reals[parent]}/{name}")
+            if path in known:
+                names.add(_real(path, known))
     for found in known.values():
         # A link in a denied directory leads to the secret itself.
         if (found.kind == fact.FILE and found.real != found.path and found.path.rpartition("/")[0] in names
                 and is_within(found.real, policy.home)):
             names.add(found.real)
     opened = {_real(rule.path, known) for rule in policy.files if rule.access != DENY}
-    return [name for name in sorted(names) if _counts(name, names, opened)]
+    counted: dict[str, bool] = {}
+    kept = []
+    for name in sorted(names):
+        parent = name.rpartition("/")[0]
+        if parent not in counted:
+            counted[parent] = _counts(name, names, opened)
+        if counted[parent]:
+            kept.append(name)
+    return kept
 
 
 def _counts(name: str, names: set[str], opened: set[str]) -> bool:
-    """Whether a denied path must be looked after: nothing above it is denied, or what is nearer is readable again."""
+    """Whether a denied path, and each beside it, must be looked after: nothing above it is denied, or what is nearer is
+    readable again."""
     for above in _above(name):
         if above in opened:
             return True
@@ -213,7 +238,7 @@ def _compose(paths: list[str], known: dict[str, PathFact], layout: Layout) -> No
     for path in paths:
         parent, _, name = path.rpartition("/")
         found = known.get(parent)
-        while found is not None and found.kind == fact.MISSING and parent:
+        while (found is None or found.kind == fact.MISSING) and parent:
             parent, _, name = parent.rpartition("/")
             found = known.get(parent)
         if found is not None and found.kind == fact.DIRECTORY and found.real == parent:

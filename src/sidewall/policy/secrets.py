@@ -141,11 +141,18 @@ def outside_home(home: str, flavour: str = POSIX) -> tuple[str, ...]:
 
 def rules(home: str, flavour: str = POSIX) -> tuple[FileRule, ...]:
     """One denying rule a place.  ``home`` is absolute and normalised."""
-    base = _base(home, flavour)
-    return tuple(
-        [FileRule(path=base + place, access=DENY, source=SOURCE) for place in below_home(flavour)]
-        + [FileRule(path=place, access=DENY, source=SOURCE) for place in outside_home(home, flavour)]
-    )
+    if (home, flavour) not in _made:
+        base = _base(home, flavour)
+        _made.clear()
+        _made[home, flavour] = tuple(
+            [FileRule(path=base + place, access=DENY, source=SOURCE) for place in below_home(flavour)]
+            + [FileRule(path=place, access=DENY, source=SOURCE) for place in outside_home(home, flavour)]
+        )
+    return _made[home, flavour]
+
+
+_made: dict[tuple[str, str], tuple[FileRule, ...]] = {}
+"""The last rules made: a process that opens many sandboxes asks for the same ones each time."""
 
 
 def own(home: str, flavour: str = POSIX) -> tuple[FileRule, ...]:

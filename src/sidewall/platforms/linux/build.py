@@ -8,7 +8,8 @@ Operations (plain tuples, see ``lower``):
     ("show", path)                       ("writable", path)                   ("protect", path)
     ("pin", path)                        ("void", path, kind)                 ("git", path)
     ("proc", masked)                     ("pid_limit", count)                 ("dev", shm_bytes)
-    ("seal", path)                       writable: [(path, device, inode)]    shown: [path]
+    ("seal", path)                       ("socket", path, device, inode, held)
+    writable: [(path, device, inode)]    shown: [path]
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     Operation = tuple[Any, ...]
 
 VOID = "/dev"
+_EMPTY = "empty"
 _READ_ONLY = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
 _PLAIN = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
 
@@ -49,11 +51,17 @@ def prepare_void() -> None:
     """A small tmpfs over /dev, later covered by the cell's own: it holds the empty things that masks are made of
     and the upper layers of git overlays, where no path of the cell leads to them."""
     void = mounts.tmpfs(0o755)
-    os.mkdir("dir", 0o555, dir_fd=void)
-    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, 0o444, dir_fd=void))
-    os.mkdir("none", 0o000, dir_fd=void)
-    os.close(os.open("blank", os.O_CREAT | os.O_WRONLY, 0o000, dir_fd=void))
+    os.mkdir(_EMPTY, 0o755, dir_fd=void)
+    os.mkdir(_EMPTY + "/dir", 0o555, dir_fd=void)
+    os.close(os.open(_EMPTY + "/file", os.O_CREAT | os.O_WRONLY, 0o444, dir_fd=void))
+    os.mkdir(_EMPTY + "/none", 0o000, dir_fd=void)
+    os.close(os.open(_EMPTY + "/blank", os.O_CREAT | os.O_WRONLY, 0o000, dir_fd=void))
     mounts.attach(void, _directory(VOID))
+    # What is cloned from here has its attributes from the start.
+    empty = mounts.clone(void, _EMPTY, recursive=False)
+    mounts.set_attributes(empty, _READ_ONLY | MOUNT_ATTR_NOEXEC)
+    mounts.attach(empty, void, _EMPTY)
+    os.close(empty)
     os.close(void)
 
 
@@ -82,7 +90,8 @@ class Builder:
     """Carries out operations in order.
 
     ``git_upper`` collects descriptors of the overlays' upper directories, in the order of the ``git`` operations;
-    ``open_mounts`` the mounts where unix sockets of the cell may be, as (mount id, whether only the cell sees it).
+    ``open_mounts`` the mounts where unix sockets of the cell may be, as (mount id, whether only the cell sees it);
+    ``lent_sockets`` those that are each one socket of the host's, as (mount id, its path, whether it is held there).
     """
 
     def __init__(self) -> None:
@@ -92,8 +101,11 @@ class Builder:
         self._covered: set[str] = set()
         self._pieces = 0
         self._proc = -1
+        self._empty = -1
+        self._dev = self._terminals = self._queues = -1
         self.git_upper: list[int] = []
         self.open_mounts: list[tuple[int, bool]] = []
+        self.lent_sockets: list[tuple[int, bytes, bool]] = []
 
     def take_proc(self) -> None:
         """Makes the cell's /proc, which needs a pid namespace of its own and a host that shows its whole /proc."""
@@ -109,6 +121,28 @@ class Builder:
             if stat.S_ISCHR(os.fstat(descriptor).st_mode):
                 self._nodes[name] = mounts.clone(descriptor, recursive=False)
             os.close(descriptor)
+
+    def take_dev(self) -> None:
+        """Makes the cell's own /dev, with what is mounted on it apart: a few harmless names, and terminals and message
+        queues of its own."""
+        tree = mounts.tmpfs(0o755, attributes=MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
+        for name in self._nodes:
+            os.close(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644, dir_fd=tree))
+        for name in ("pts", "shm"):
+            os.mkdir(name, 0o755, dir_fd=tree)
+        for name, text in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"),
+                           ("ptmx", "pts/ptmx")):
+            os.symlink(text, name, dir_fd=tree)
+        self._terminals = mounts.make("devpts", ("ptmxmode", "0666"), ("mode", "0620"),
+                                      attributes=MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
+        try:
+            self._queues = mounts.make("mqueue", attributes=_PLAIN | MOUNT_ATTR_NOEXEC)
+        except OSError:
+            # A kernel without message queues has nothing to isolate.
+            self._queues = -1
+        else:
+            os.mkdir("mqueue", 0o755, dir_fd=tree)
+        self._dev = tree
 
     def run(self, operations: list[Operation]) -> None:
         """Carries out all operations.  Raises StepFailed for the first that fails."""
@@ -221,6 +255,29 @@ class Builder:
         self.open_mounts.append((mount_id(tree), False))
         os.close(tree)
 
+    def _do_socket(self, path: str, device: int, inode: int, held: bool) -> None:
+        """A socket of the host's that can be connected to: bound to its place, so that its mount tells it from others;
+        in a writable root on itself, where it is then neither replaced nor renamed."""
+        if held:
+            target = mounts.open_path(path)
+            found = os.fstat(target)
+            if (found.st_dev, found.st_ino) != (device, inode):
+                raise OSError(116, "the socket was replaced while the cell was made")
+            tree = mounts.clone(target, recursive=False)
+            mounts.set_attributes(tree, _READ_ONLY)
+            mounts.attach(tree, target)
+            os.close(target)
+        elif path in self._shown:
+            tree, _is_directory = self._shown.pop(path)
+            target = _mountpoint(path, is_directory=False)
+            mounts.attach(tree, target)
+            os.close(target)
+        else:
+            # It went meanwhile: it is looked for by its name when somebody connects.
+            return
+        self.lent_sockets.append((mount_id(tree), os.fsencode(path), held))
+        os.close(tree)
+
     def _do_pin(self, path: str) -> None:
         """A writable bind of a directory on itself: a mount point cannot be renamed or removed."""
         target = _directory(path)
@@ -247,11 +304,11 @@ class Builder:
             return
         is_directory = stat.S_ISDIR(os.fstat(target).st_mode)
         name = ("none" if kind == "none" else "dir") if is_directory else ("blank" if kind == "none" else "file")
-        source = _directory(VOID)
-        copy = mounts.clone(source, name, recursive=False)
-        mounts.set_attributes(copy, _READ_ONLY | MOUNT_ATTR_NOEXEC)
+        if self._empty < 0:
+            self._empty = _directory(f"{VOID}/{_EMPTY}")
+        copy = mounts.clone(self._empty, name, recursive=False)
         mounts.attach(copy, target)
-        for descriptor in (copy, source, target):
+        for descriptor in (copy, target):
             os.close(descriptor)
 
     def _do_git(self, path: str) -> None:
@@ -293,36 +350,22 @@ class Builder:
         os.close(target)
 
     def _do_dev(self, shm_bytes: int) -> None:
-        """The cell's /dev, over the void: a few harmless nodes, terminals and shared memory of its own."""
-        piece = -1 if shm_bytes else self._piece(0o1777)
-        tree = mounts.tmpfs(0o755, attributes=MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
-        for name in self._nodes:
-            os.close(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644, dir_fd=tree))
-        for name in ("pts", "shm", "mqueue"):
-            os.mkdir(name, 0o755, dir_fd=tree)
-        for name, text in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"),
-                           ("ptmx", "pts/ptmx")):
-            os.symlink(text, name, dir_fd=tree)
+        """The cell's /dev, over the void, with its nodes and shared memory."""
+        shared = mounts.tmpfs(0o1777, shm_bytes) if shm_bytes else self._piece(0o1777)
+        tree = self._dev
         mounts.attach(tree, _directory(VOID))
         for name, node in self._nodes.items():
             mounts.set_attributes(node, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, recursive=False)
             mounts.attach(node, tree, name)
             os.close(node)
-        terminals = mounts.make("devpts", ("ptmxmode", "0666"), ("mode", "0620"),
-                                attributes=MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
-        mounts.attach(terminals, tree, "pts")
-        shared = mounts.tmpfs(0o1777, shm_bytes) if shm_bytes else piece
+        mounts.attach(self._terminals, tree, "pts")
         mounts.attach(shared, tree, "shm")
         self.open_mounts.append((mount_id(shared), True))
-        try:
-            queues = mounts.make("mqueue", attributes=_PLAIN | MOUNT_ATTR_NOEXEC)
-            mounts.attach(queues, tree, "mqueue")
-            os.close(queues)
-        except OSError:
-            # A kernel without message queues has nothing to isolate.
-            os.rmdir("mqueue", dir_fd=tree)
+        if self._queues >= 0:
+            mounts.attach(self._queues, tree, "mqueue")
+            os.close(self._queues)
         mounts.set_attributes(tree, MOUNT_ATTR_RDONLY, recursive=False)
-        for descriptor in (tree, terminals, shared):
+        for descriptor in (tree, self._terminals, shared):
             os.close(descriptor)
 
 

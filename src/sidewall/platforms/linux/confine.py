@@ -5,10 +5,10 @@ Knows: prctl(2), capset(2), setrlimit(2), clone(2), user_namespaces(7).  Must no
 
 from __future__ import annotations
 
-import ctypes
 import os
+import struct
 
-from sidewall.platforms.linux import syscalls
+from sidewall.platforms.linux import native, syscalls
 from sidewall.platforms.linux.syscalls import prctl
 
 PR_SET_PDEATHSIG = 1
@@ -29,8 +29,8 @@ CLONE = {"mount": 0x00020000, "cgroup": 0x02000000, "uts": 0x04000000, "ipc": 0x
 SIGCHLD = 17
 
 
-class _CapHeader(ctypes.Structure):
-    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+_CAPABILITIES_3 = struct.pack("=Ii", 0x20080522, 0)
+"""struct __user_cap_header_struct, capset(2): version 3, this thread."""
 
 
 def fork_into(kinds: tuple[str, ...]) -> int:
@@ -67,9 +67,8 @@ def landlock_abi() -> int:
 
 def can_notify() -> bool:
     """Whether this kernel's filters can hand a call to another process (seccomp(2), SECCOMP_GET_ACTION_AVAIL)."""
-    action = ctypes.c_uint32(0x7FC00000)
     try:
-        syscalls.call("seccomp", 2, 0, ctypes.byref(action))
+        syscalls.call("seccomp", 2, 0, struct.pack("=I", 0x7FC00000))
     except OSError:
         return False
     return True
@@ -108,21 +107,20 @@ def drop_capabilities() -> None:
     except OSError as error:
         if error.errno != 1:
             raise
-    header = _CapHeader(0x20080522, 0)
-    syscalls.call("capset", ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)()))
+    syscalls.call("capset", _CAPABILITIES_3, bytes(24))
 
 
-class _Limit(ctypes.Structure):
-    _fields_ = [("soft", ctypes.c_uint64), ("hard", ctypes.c_uint64)]
+_RLIMIT = struct.Struct("=QQ")
+"""struct rlimit64, getrlimit(2): soft and hard."""
 
 
 def limit(limits: list[tuple[int, int]]) -> None:
     """setrlimit(2) for each (resource, value), soft and hard alike, never above the present hard limit."""
     for number, value in limits:
-        present = _Limit()
-        syscalls.check(syscalls.libc.getrlimit(number, ctypes.byref(present)), "getrlimit")
-        bounded = min(value, present.hard)
-        syscalls.check(syscalls.libc.setrlimit(number, ctypes.byref(_Limit(bounded, bounded))), "setrlimit")
+        present = native.buffer(_RLIMIT.size)
+        syscalls.check(syscalls.libc.getrlimit(number, present), "getrlimit")
+        bounded = min(value, _RLIMIT.unpack(present.raw)[1])
+        syscalls.check(syscalls.libc.setrlimit(number, _RLIMIT.pack(bounded, bounded)), "setrlimit")
 
 
 def loopback_up() -> None:
@@ -130,6 +128,6 @@ def loopback_up() -> None:
     import _socket
 
     probe = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC, 0)
-    request = ctypes.create_string_buffer(b"lo".ljust(16, b"\0") + (0x1 | 0x40).to_bytes(2, "little"), 40)
-    syscalls.check(syscalls.libc.ioctl(probe.fileno(), ctypes.c_ulong(0x8914), request), "ioctl SIOCSIFFLAGS")
+    request = native.buffer(40, struct.pack("=16sh", b"lo", 0x1 | 0x40))
+    syscalls.check(syscalls.libc.ioctl(probe.fileno(), native.ulong(0x8914), request), "ioctl SIOCSIFFLAGS")
     probe.close()

@@ -11,7 +11,7 @@ import stat
 import sys
 
 from sidewall.plan import facts as fact
-from sidewall.plan.facts import GitFact, LinuxFacts, Listing, PathFact
+from sidewall.plan.facts import GitFact, LinuxFacts, Listing, PathFact, SocketFact
 from sidewall.platforms.linux import cgroups, lease, repositories
 from sidewall.policy.model import DENY, WRITE, Policy
 
@@ -41,8 +41,9 @@ def gather(policy: Policy, ask: Callable[[], dict[str, Any]], *, listings: bool)
     git: list[GitFact] = []
     complete = True
     denied = _denied(policy)
-    hidden = tuple([_where(item.path, known) for item in paths
-                    if item.path in denied or (item.real != item.path and item.path.rpartition("/")[0] in denied)])
+    hidden = tuple([_where(path, known) for path in denied] + [
+        _where(item.path, known) for item in paths
+        if item.real != item.path and item.path not in denied and item.path.rpartition("/")[0] in denied])
     matches, expanded = _matches(policy, roots)
     for root in roots:
         if root.kind in (fact.DIRECTORY, fact.SYMLINK) and root.real:
@@ -59,15 +60,29 @@ def gather(policy: Policy, ask: Callable[[], dict[str, Any]], *, listings: bool)
         overlay=report["overlay"], seccomp=machine in ("x86_64", "aarch64"), notify=report["notify"],
         delegated=delegated, controllers=controllers, paths=tuple(paths), protected=tuple(protected), git=tuple(git),
         matches=matches, listings=tuple(listed), scanned=complete, expanded=expanded,
-        own=tuple([own.path for own in own_places]))
+        own=tuple([own.path for own in own_places]), sockets=_sockets(policy))
+
+
+def _sockets(policy: Policy) -> tuple[SocketFact, ...]:
+    if not policy.network.unix_sockets:
+        return ()
+    from sidewall.platforms.linux import hostsockets
+
+    return tuple([hostsockets.look(name) for name in policy.network.unix_sockets if not name.startswith("@")])
+
+
+_own: list[PathFact] = []
 
 
 def _own_places() -> list[PathFact]:
     """Where this program and its interpreter's environment lie: a command that could write there would be what the
-    next ``sidewall`` runs."""
+    next ``sidewall`` runs.  They do not move while it runs."""
+    if _own:
+        return _own
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))))
     places = {os.path.join(package, "sidewall"), os.path.realpath(sys.prefix), os.path.realpath(sys.base_prefix)}
-    return [PathFact(path=place, real=place, kind=fact.DIRECTORY) for place in sorted(places)]
+    _own.extend([PathFact(path=place, real=place, kind=fact.DIRECTORY) for place in sorted(places)])
+    return _own
 
 
 def _denied(policy: Policy) -> frozenset[str]:
@@ -75,33 +90,67 @@ def _denied(policy: Policy) -> frozenset[str]:
 
 
 def _paths(policy: Policy) -> list[PathFact]:
-    """The rules' paths and the directories that hold denied ones, each looked at once."""
+    """The rules' paths and the directories that hold denied ones, each looked at once.
+
+    Of a denied path that does not exist there is no fact, only of the nearest directory above it.
+    """
     found: dict[str, PathFact] = {}
+    nearest: dict[str, PathFact] = {}
+    parents: dict[str, str] = {}
+    listed: dict[str, frozenset[str] | None] = {}
 
     def see(path: str) -> PathFact:
         if path not in found:
-            found[path] = look(path)
+            found[path] = look(path, parents)
         return found[path]
+
+    def above(path: str) -> PathFact:
+        if path not in nearest:
+            nearest[path] = _existing(path, see)
+        return nearest[path]
 
     see(policy.home)
     see(policy.workspace)
     for rule in policy.files:
         if rule.glob:
             continue
+        if rule.access != DENY:
+            see(rule.path)
+            continue
+        parent, _, name = rule.path.rpartition("/")
+        parent = parent or "/"
+        holder = above(parent)
+        if holder.path != parent and holder.real == holder.path:
+            continue
+        if holder.real == parent and rule.path not in found:
+            if parent not in listed:
+                listed[parent] = _names(parent)
+            names = listed[parent]
+            if name not in names if names is not None else not os.path.lexists(rule.path):
+                continue
+        # A secret reached by a link lies elsewhere: the directory there is composed too.
         item = see(rule.path)
-        if rule.access == DENY:
-            # A secret reached by a link lies elsewhere: the directory there is composed too.
-            parent, _, name = rule.path.rpartition("/")
-            _existing(parent or "/", see)
-            for path in {item.real or item.path, f"{_where(parent, found)}/{name}"}:
-                see(path)
-                _existing(path.rpartition("/")[0] or "/", see)
-            for path in _links(item):
-                target = see(path)
-                if target.kind == fact.FILE:
-                    see(target.real)
-                    see(target.real.rpartition("/")[0] or "/")
+        for path in {item.real or item.path, f"{_where(parent, found)}/{name}"}:
+            see(path)
+            above(path.rpartition("/")[0] or "/")
+        for path in _links(item):
+            target = see(path)
+            if target.kind == fact.FILE:
+                see(target.real)
+                see(target.real.rpartition("/")[0] or "/")
     return list(found.values())
+
+
+def _names(directory: str) -> frozenset[str] | None:
+    """What is in a directory; None where that may be entered but not read.
+
+    Most secrets of the list are in a few directories and exist on no one machine: one look at each directory finds
+    those that do.
+    """
+    try:
+        return frozenset(os.listdir(directory))
+    except OSError:
+        return None
 
 
 def _links(item: PathFact) -> list[str]:
@@ -133,13 +182,13 @@ def _existing(path: str, see: Callable[[str], PathFact]) -> PathFact:
     return item
 
 
-def look(path: str) -> PathFact:
-    """One path.  A dangling or unreadable one is ``missing``; its links are resolved once, here."""
+def look(path: str, parents: dict[str, str]) -> PathFact:
+    """One path.  A dangling or unreadable one is ``missing``; its links are resolved once, here.  ``parents`` keeps
+    where directories really lie, from one call to the next."""
     try:
         info = os.lstat(path)
     except OSError:
         return PathFact(path=path)
-    real = path
     kind = _kind(info.st_mode)
     if kind == fact.SYMLINK:
         try:
@@ -148,8 +197,11 @@ def look(path: str) -> PathFact:
         except OSError:
             return PathFact(path=path, kind=fact.SYMLINK)
         kind = _kind(info.st_mode)
-    elif os.path.realpath(path) != path:
-        real = os.path.realpath(path)
+    else:
+        parent, _, name = path.rpartition("/")
+        if parent not in parents:
+            parents[parent] = os.path.realpath(parent or "/").rstrip("/")
+        real = f"{parents[parent]}/{name}"
     return PathFact(path=path, kind=kind, real=real, device=info.st_dev, inode=info.st_ino,
                     readable=os.access(real, os.R_OK))
 

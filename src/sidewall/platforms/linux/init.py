@@ -17,7 +17,7 @@ import marshal
 import os
 import posix
 
-from sidewall.platforms.linux import build, confine, mounts, syscalls, wire
+from sidewall.platforms.linux import build, confine, mounts, native, syscalls, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,17 +35,16 @@ NODES = ("null", "zero", "full", "random", "urandom", "tty")
 def wipe_environment() -> None:
     """Overwrites the environment in this process's memory: where the kernel put it (proc(5), stat, env_start) and
     in the interpreter's own copies."""
-    import ctypes
-
+    memset = native.function("memset", "piL", "p")
     with open("/proc/self/stat", "rb") as stat:
         fields = stat.read().rpartition(b")")[2].split()
     start, end = int(fields[47]), int(fields[48])
-    ctypes.memset(start, 0, end - start)
+    memset(start, 0, end - start)
     head = bytes.__basicsize__ - 1
     for copies in (os.environ._data, posix.environ):  # type: ignore[attr-defined]
         for value in copies.values():
             if isinstance(value, bytes) and len(value) > 1:
-                ctypes.memset(id(value) + head, 0, len(value))
+                memset(id(value) + head, 0, len(value))
         copies.clear()
 
 
@@ -97,11 +96,9 @@ def main(owner: int, wanted: str) -> None:
 
 
 def _name(text: bytes) -> tuple[int]:
-    import ctypes
-
-    buffer = ctypes.create_string_buffer(text)
+    buffer = native.buffer(len(text) + 1, text)
     _KEPT.append(buffer)
-    return (ctypes.addressof(buffer),)
+    return (native.addressof(buffer),)
 
 
 _KEPT: list[object] = []
@@ -185,6 +182,7 @@ def _look_around(builder: build.Builder, kinds: tuple[str, ...], refused: str) -
         builder.take_proc()
         step = "mount tmpfs"
         builder.take_nodes(NODES)
+        builder.take_dev()
         build.prepare_void()
         if "net" in kinds:
             step = "loopback"
@@ -201,6 +199,12 @@ def _become(plan: dict[str, Any], builder: build.Builder, control: _socket.socke
 
     operations: list[build.Operation] = plan["operations"]
     builder.run(operations)
+    listening: list[int] = []
+    if plan["ports"]:
+        from sidewall.platforms.linux import relay
+
+        # Low ports need a capability that is about to go.
+        listening = relay.listen(plan["ports"])
     os.umask(int(plan["umask"]))
     os.chdir(plan["cwd"])
     confine.limit(plan["limits"])
@@ -216,11 +220,14 @@ def _become(plan: dict[str, Any], builder: build.Builder, control: _socket.socke
     listener = -1
     if plan["filter"]:
         listener = seccomp.install(plan["filter"], listen=bool(plan["mediate"]))
-    if listener >= 0:
+    if listener >= 0 or listening:
         # An ordinary user's keeper cannot look at our namespaces any more: our memory is hidden.
-        told = (builder.open_mounts, os.readlink("/proc/self/ns/pid"), os.readlink("/proc/self/ns/net"))
-        wire.send(link, b"L" + marshal.dumps(told), [listener])
-        os.close(listener)
+        told = {"mounts": builder.open_mounts, "processes": os.readlink("/proc/self/ns/pid"),
+                "network": os.readlink("/proc/self/ns/net"), "names": plan["names"], "lent": builder.lent_sockets,
+                "listening": len(listening), "asks": listener >= 0}
+        wire.send(link, b"L" + marshal.dumps(told), [*([listener] if listener >= 0 else ()), *listening])
+        if listener >= 0:
+            os.close(listener)
     link.close()
     wire.send(control, b"R", [os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), *builder.git_upper])
     # Descriptors of the host's directories, from before they were covered, end here.

@@ -5,12 +5,12 @@ Knows: Documentation/userspace-api/landlock.rst.  Must not know: policy.  A doma
 
 from __future__ import annotations
 
-import ctypes
 import os
 import stat
+import struct
 
 from sidewall.platforms.linux import syscalls
-from sidewall.platforms.linux.syscalls import call
+from sidewall.platforms.linux.syscalls import bound, call
 
 RULE_PATH_BENEATH = 1
 
@@ -18,14 +18,13 @@ RULE_PATH_BENEATH = 1
 _ON_FILES = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15
 
 
-class _RulesetAttr(ctypes.Structure):
-    _fields_ = [("fs", ctypes.c_uint64), ("net", ctypes.c_uint64), ("scope", ctypes.c_uint64)]
+_RULESET = struct.Struct("=QQQ")
+"""struct landlock_ruleset_attr: what is handled of files, network and scopes."""
 
+_PATH_BENEATH = struct.Struct("=Qi")
+"""struct landlock_path_beneath_attr, packed: rights and a descriptor."""
 
-class _PathBeneath(ctypes.Structure):
-    _pack_ = 1
-    _layout_ = "ms"
-    _fields_ = [("access", ctypes.c_uint64), ("parent", ctypes.c_int32)]
+_add_rule = bound("landlock_add_rule", "llsl")
 
 
 def restrict(version: int, fs: int, net: int, scope: int, rules: list[tuple[bytes, int]]) -> None:
@@ -33,9 +32,8 @@ def restrict(version: int, fs: int, net: int, scope: int, rules: list[tuple[byte
 
     A rule's path that is gone is left out (less is granted).  Needs no_new_privs.  Raises OSError.
     """
-    attr = _RulesetAttr(fs, net, scope)
     size = 8 if version < 4 else 16 if version < 6 else 24
-    ruleset = call("landlock_create_ruleset", ctypes.byref(attr), size, 0)
+    ruleset = call("landlock_create_ruleset", _RULESET.pack(fs, net, scope), size, 0)
     try:
         for path, access in rules:
             try:
@@ -47,8 +45,7 @@ def restrict(version: int, fs: int, net: int, scope: int, rules: list[tuple[byte
                 if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
                     # The kernel refuses a directory's rights on anything else (EINVAL).
                     granted &= _ON_FILES
-                rule = _PathBeneath(granted, descriptor)
-                call("landlock_add_rule", ruleset, RULE_PATH_BENEATH, ctypes.byref(rule), 0)
+                _add_rule(ruleset, RULE_PATH_BENEATH, _PATH_BENEATH.pack(granted, descriptor), 0)
             finally:
                 os.close(descriptor)
         call("landlock_restrict_self", ruleset, 0)

@@ -7,11 +7,17 @@ swap a name between a check and its use (kernel: Documentation/filesystems/path-
 
 from __future__ import annotations
 
-import ctypes
 import os
+import struct
 
-from sidewall.platforms.linux import syscalls
-from sidewall.platforms.linux.syscalls import AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE, RESOLVE_NO_SYMLINKS, call
+from sidewall.platforms.linux import native, syscalls
+from sidewall.platforms.linux.syscalls import (
+    AT_EMPTY_PATH,
+    AT_FDCWD,
+    AT_RECURSIVE,
+    RESOLVE_NO_SYMLINKS,
+    bound,
+)
 
 OPEN_TREE_CLONE = 1
 OPEN_TREE_CLOEXEC = os.O_CLOEXEC
@@ -29,16 +35,20 @@ MOUNT_ATTR_NOEXEC = 0x08
 MS_REC, MS_PRIVATE, MS_SLAVE = 0x4000, 1 << 18, 1 << 19
 
 
-class _MountAttr(ctypes.Structure):
-    """struct mount_attr, mount_setattr(2)."""
+_ATTRIBUTES = struct.Struct("=QQQQ")
+"""struct mount_attr, mount_setattr(2): set, clear, propagation, userns_fd."""
 
-    _fields_ = [("set", ctypes.c_uint64), ("clear", ctypes.c_uint64), ("propagation", ctypes.c_uint64),
-                ("userns_fd", ctypes.c_uint64)]
+_open_tree = bound("open_tree", "lsl")
+_move_mount = bound("move_mount", "lslsl")
+_mount_setattr = bound("mount_setattr", "lslsl")
+_fsopen = bound("fsopen", "sl")
+_fsconfig = bound("fsconfig", "llssl")
+_fsmount = bound("fsmount", "lll")
 
 
 def propagation(flag: int) -> None:
     """Makes every mount of this namespace private or slave: nothing made here reaches the host."""
-    syscalls.check(syscalls.libc.mount(None, b"/", None, ctypes.c_ulong(MS_REC | flag), None), "mount")
+    syscalls.check(native.function("mount", "sssLs")(None, b"/", None, MS_REC | flag, None), "mount")
 
 
 def open_path(path: str | bytes, *, directory: int = AT_FDCWD, flags: int = 0) -> int:
@@ -51,26 +61,24 @@ def clone(descriptor: int, name: str | bytes = b"", *, recursive: bool = True) -
     flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | syscalls.AT_SYMLINK_NOFOLLOW
     flags |= AT_EMPTY_PATH if not name else 0
     flags |= AT_RECURSIVE if recursive else 0
-    return call("open_tree", descriptor, os.fsencode(name), flags)
+    return _open_tree(descriptor, os.fsencode(name), flags)
 
 
 def set_attributes(descriptor: int, add: int, *, clear: int = 0, recursive: bool = True) -> None:
     """Adds and clears mount attributes of the mount at ``descriptor`` and of all below it."""
-    attr = _MountAttr(add, clear, 0, 0)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
-    call("mount_setattr", descriptor, b"", flags, ctypes.byref(attr), ctypes.sizeof(attr))
+    _mount_setattr(descriptor, b"", flags, _ATTRIBUTES.pack(add, clear, 0, 0), _ATTRIBUTES.size)
 
 
 def set_root_attributes(add: int) -> None:
     """The same for the whole namespace, from the root down, in one call."""
-    attr = _MountAttr(add, 0, 0, 0)
-    call("mount_setattr", AT_FDCWD, b"/", AT_RECURSIVE, ctypes.byref(attr), ctypes.sizeof(attr))
+    _mount_setattr(AT_FDCWD, b"/", AT_RECURSIVE, _ATTRIBUTES.pack(add, 0, 0, 0), _ATTRIBUTES.size)
 
 
 def attach(mount: int, target: int, name: str | bytes = b"") -> None:
     """Puts a detached mount on the directory or file ``target`` (or on its entry ``name``)."""
     flags = MOVE_MOUNT_F_EMPTY_PATH | (MOVE_MOUNT_T_EMPTY_PATH if not name else 0)
-    call("move_mount", mount, b"", target, os.fsencode(name), flags)
+    _move_mount(mount, b"", target, os.fsencode(name), flags)
 
 
 def make(kind: str, *options: tuple[str, str | None], attributes: int = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV) -> int:
@@ -78,15 +86,15 @@ def make(kind: str, *options: tuple[str, str | None], attributes: int = MOUNT_AT
 
     The descriptor is good for making entries below it before it is attached.
     """
-    context = call("fsopen", kind.encode(), FSOPEN_CLOEXEC)
+    context = _fsopen(kind.encode(), FSOPEN_CLOEXEC)
     try:
         for name, value in options:
             if value is None:
-                call("fsconfig", context, FSCONFIG_SET_FLAG, name.encode(), None, 0)
+                _fsconfig(context, FSCONFIG_SET_FLAG, name.encode(), None, 0)
             else:
-                call("fsconfig", context, FSCONFIG_SET_STRING, name.encode(), os.fsencode(value), 0)
-        call("fsconfig", context, FSCONFIG_CMD_CREATE, None, None, 0)
-        return call("fsmount", context, FSMOUNT_CLOEXEC, attributes)
+                _fsconfig(context, FSCONFIG_SET_STRING, name.encode(), os.fsencode(value), 0)
+        _fsconfig(context, FSCONFIG_CMD_CREATE, None, None, 0)
+        return _fsmount(context, FSMOUNT_CLOEXEC, attributes)
     finally:
         os.close(context)
 

@@ -6,10 +6,10 @@ Must not know: which calls a filter refuses (``bpf.filters`` does).
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 
+from sidewall.platforms.linux import native
 from sidewall.platforms.linux.syscalls import call, libc
 
 SET_MODE_FILTER = 1
@@ -24,10 +24,8 @@ _NOTIFICATION = struct.Struct("=QIIiIQ6Q")
 _RESPONSE = struct.Struct("=QqiI")
 
 
-class _Program(ctypes.Structure):
-    """struct sock_fprog."""
-
-    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+_PROGRAM = struct.Struct("@HP")
+"""struct sock_fprog: length in instructions, address."""
 
 
 def install(program: bytes, *, listen: bool) -> int:
@@ -35,24 +33,24 @@ def install(program: bytes, *, listen: bool) -> int:
 
     Needs no_new_privs.  Raises OSError.
     """
-    buffer = ctypes.create_string_buffer(program, len(program))
-    prog = _Program(len(program) // 8, ctypes.addressof(buffer))
+    buffer = native.buffer(len(program), program)
+    prog = _PROGRAM.pack(len(program) // 8, native.addressof(buffer))
     if not listen:
-        call("seccomp", SET_MODE_FILTER, 0, ctypes.byref(prog))
+        call("seccomp", SET_MODE_FILTER, 0, prog)
         return -1
     try:
         # A signal must not restart a call that the keeper is carrying out for a program (Linux 5.19 and later).
-        return call("seccomp", SET_MODE_FILTER, FLAG_NEW_LISTENER | FLAG_WAIT_KILLABLE_RECV, ctypes.byref(prog))
+        return call("seccomp", SET_MODE_FILTER, FLAG_NEW_LISTENER | FLAG_WAIT_KILLABLE_RECV, prog)
     except OSError as error:
         if error.errno != 22:
             raise
-        return call("seccomp", SET_MODE_FILTER, FLAG_NEW_LISTENER, ctypes.byref(prog))
+        return call("seccomp", SET_MODE_FILTER, FLAG_NEW_LISTENER, prog)
 
 
 def receive(listener: int) -> tuple[int, int, tuple[int, ...]] | None:
     """The next notification: (id, pid of the thread in our view, six arguments); None when its sender is gone."""
-    buffer = ctypes.create_string_buffer(_NOTIFICATION.size)
-    if libc.ioctl(listener, ctypes.c_ulong(IOCTL_NOTIF_RECV), buffer) == -1:
+    buffer = native.buffer(_NOTIFICATION.size)
+    if libc.ioctl(listener, native.ulong(IOCTL_NOTIF_RECV), buffer) == -1:
         return None
     fields = _NOTIFICATION.unpack(buffer.raw)
     return fields[0], fields[1], tuple(fields[6:12])
@@ -60,14 +58,13 @@ def receive(listener: int) -> tuple[int, int, tuple[int, ...]] | None:
 
 def valid(listener: int, identity: int) -> bool:
     """Whether the thread of this notification still waits, so that its pid is still its own."""
-    cookie = ctypes.c_uint64(identity)
-    return bool(libc.ioctl(listener, ctypes.c_ulong(IOCTL_NOTIF_ID_VALID), ctypes.byref(cookie)) == 0)
+    cookie = struct.pack("=Q", identity)
+    return bool(libc.ioctl(listener, native.ulong(IOCTL_NOTIF_ID_VALID), cookie) == 0)
 
 
 def respond(listener: int, identity: int, errno: int) -> None:
     """Ends the call with 0, or with an errno.  A sender that is gone is no error."""
-    reply = ctypes.create_string_buffer(_RESPONSE.pack(identity, 0, -errno, 0), _RESPONSE.size)
-    libc.ioctl(listener, ctypes.c_ulong(IOCTL_NOTIF_SEND), reply)
+    libc.ioctl(listener, native.ulong(IOCTL_NOTIF_SEND), _RESPONSE.pack(identity, 0, -errno, 0))
 
 
 def borrow_descriptor(thread: int, number: int) -> int:

@@ -14,6 +14,7 @@ import _socket
 import marshal
 import os
 import sys
+import time
 
 from sidewall.errors import MachineError
 
@@ -25,6 +26,8 @@ USUAL = ("user", "mount", "pid", "ipc", "uts", "cgroup", "net")
 _BOOT = ("import sys; sys.path.append(sys.argv.pop(1)); "
          "from sidewall.platforms.linux.init import main; main(int(sys.argv[1]), sys.argv[2])")
 _SECONDS = 30.0
+_FRESH_SECONDS = 0.1
+"""How long a look at the mount table counts."""
 
 
 def interpreter() -> str:
@@ -44,6 +47,7 @@ class Spare:
         self.owner = os.getpid()
         self._report: dict[str, Any] | None = None
         self.mounts = mount_table()
+        self.given_back = -_FRESH_SECONDS
         mode = _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC
         self.administration, theirs = _socket.socketpair(_socket.AF_UNIX, mode, 0)
         self.control, its_control = _socket.socketpair(_socket.AF_UNIX, mode, 0)
@@ -107,7 +111,7 @@ class Spare:
             if not data:
                 self.discard()
                 raise MachineError("the cell process ended before it could report",
-                                   hint=f"try: {interpreter()} -I -S -c 'import ctypes'")
+                                   hint=f"try: {interpreter()} -I -S -c 'import _ctypes'")
             self._report = marshal.loads(data)
         return self._report
 
@@ -142,14 +146,16 @@ def take(kinds: tuple[str, ...]) -> Spare:
         except IndexError:
             break
         if spare.owner == os.getpid():
-            if spare.kinds == kinds and spare.mounts == mount_table():
+            fresh = time.monotonic() - spare.given_back < _FRESH_SECONDS
+            if spare.kinds == kinds and (fresh or spare.mounts == mount_table()):
                 return spare
             spare.discard()
     return Spare(kinds)
 
 
 def give_back(spare: Spare) -> None:
-    """Returns an unused spare to the pool."""
+    """Returns an unused spare, just taken, to the pool."""
+    spare.given_back = time.monotonic()
     _pool.append(spare)
 
 

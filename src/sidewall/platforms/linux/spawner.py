@@ -7,9 +7,9 @@ Everything here runs confined like the commands themselves: this process has the
 from __future__ import annotations
 
 import _socket
-import ctypes
 import os
 import select
+import struct
 
 from sidewall.platforms.linux import syscalls, terminals, wire
 
@@ -37,8 +37,8 @@ class Spawner:
         self._by_token: dict[int, int] = {}
         self._environment: dict[bytes, bytes] = {}
         _signal.pthread_sigmask(_signal.SIG_BLOCK, [_signal.SIGCHLD])
-        mask = ctypes.c_uint64(1 << (_signal.SIGCHLD - 1))
-        self.signals = syscalls.call("signalfd4", -1, ctypes.byref(mask), 8, os.O_CLOEXEC | os.O_NONBLOCK)
+        mask = struct.pack("=Q", 1 << (_signal.SIGCHLD - 1))
+        self.signals = syscalls.call("signalfd4", -1, mask, len(mask), os.O_CLOEXEC | os.O_NONBLOCK)
         # wait4's first result imports this module; afterwards nothing may need the disk.
         import resource
 

@@ -6,11 +6,14 @@ Follows the kernel's UAPI headers; every number from 424 on is the same on all a
 
 from __future__ import annotations
 
-import ctypes
 import os
+import struct
+
+from sidewall.platforms.linux import native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 AT_FDCWD = -100
@@ -36,9 +39,33 @@ _BY_MACHINE = {
 MACHINE = os.uname().machine
 NUMBERS = {**_SAME_EVERYWHERE, **_BY_MACHINE.get(MACHINE, {})}
 
-libc = ctypes.CDLL(None, use_errno=True)
-_syscall = libc.syscall
-_syscall.restype = ctypes.c_long
+libc = native.Library()
+_syscall = native.function("syscall", result="l")
+
+
+def bound(name: str, kinds: str) -> Callable[..., int]:
+    """One system call with arguments of these kinds (``native.KINDS``), for what is called often.
+
+    The function gives the result, or raises OSError whose ``filename`` is the call's name; ENOSYS for an unknown
+    architecture.
+    """
+    number = NUMBERS.get(name)
+    if number is None:
+        return lambda *_arguments: call(name)
+    function = native.function("syscall", "l" + kinds, "l")
+
+    def carry_out(*arguments: Any) -> int:
+        result: int = function(number, *arguments)
+        if result == -1:
+            _failed(name)
+        return result
+
+    return carry_out
+
+
+def _failed(name: str) -> None:
+    error = native.get_errno()
+    raise OSError(error, os.strerror(error), name)
 
 
 def call(name: str, *arguments: Any) -> int:
@@ -50,38 +77,36 @@ def call(name: str, *arguments: Any) -> int:
     number = NUMBERS.get(name)
     if number is None:
         raise OSError(38, os.strerror(38), name)
-    values = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
-    result = _syscall(ctypes.c_long(number), *values)
+    values = [native.long(value) if isinstance(value, int) else value for value in arguments]
+    result = _syscall(native.long(number), *values)
     if result == -1:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error), name)
+        _failed(name)
     return int(result)
 
 
 def check(result: int, name: str) -> int:
     """Result of a libc function that sets errno; raises OSError named for the call."""
     if result == -1:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error), name)
+        _failed(name)
     return result
 
 
-class OpenHow(ctypes.Structure):
-    """struct open_how, openat2(2)."""
+_HOW = struct.Struct("=QQQ")
+"""struct open_how, openat2(2): flags, mode and resolve, 64 bits each."""
 
-    _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
+_openat2 = bound("openat2", "lssl")
+_prctl = native.function("prctl", "iLLLL")
 
 
 def openat2(directory: int, path: str | bytes, flags: int, *, resolve: int, mode: int = 0) -> int:
     """openat2(2): a descriptor.  O_CLOEXEC is always added.  Raises OSError."""
-    how = OpenHow(flags | os.O_CLOEXEC, mode, resolve)
-    return call("openat2", directory, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
+    how = _HOW.pack(flags | os.O_CLOEXEC, mode, resolve)
+    return _openat2(directory, os.fsencode(path), how, _HOW.size)
 
 
 def prctl(option: int, *arguments: int) -> int:
     """prctl(2) with missing arguments as 0.  Raises OSError."""
-    values = [ctypes.c_ulong(value) for value in (*arguments, 0, 0, 0, 0)[:4]]
-    return check(libc.prctl(ctypes.c_int(option), *values), "prctl")
+    return check(_prctl(option, *(*arguments, 0, 0, 0, 0)[:4]), "prctl")
 
 
 def errno_name(number: int) -> str:

@@ -6,11 +6,10 @@ Knows: pty(7), ioctl_tty(2), how a process gets a controlling terminal.  Must no
 from __future__ import annotations
 
 import _socket
-import ctypes
 import os
 import struct
 
-from sidewall.platforms.linux import syscalls, wire
+from sidewall.platforms.linux import native, syscalls, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,16 +24,15 @@ def open_terminal(size: tuple[int, int]) -> tuple[int, str]:
     """A new pseudo terminal of the cell: its master side and the path of its other side (pty(7))."""
     master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     try:
-        zero = ctypes.c_int(0)
-        syscalls.check(syscalls.libc.ioctl(master, ctypes.c_ulong(_TIOCSPTLCK), ctypes.byref(zero)), "ioctl TIOCSPTLCK")
-        number = ctypes.c_int(0)
-        syscalls.check(syscalls.libc.ioctl(master, ctypes.c_ulong(_TIOCGPTN), ctypes.byref(number)), "ioctl TIOCGPTN")
+        syscalls.check(syscalls.libc.ioctl(master, native.ulong(_TIOCSPTLCK), bytes(4)), "ioctl TIOCSPTLCK")
+        number = native.buffer(4)
+        syscalls.check(syscalls.libc.ioctl(master, native.ulong(_TIOCGPTN), number), "ioctl TIOCGPTN")
         room = struct.pack("HHHH", size[0], size[1], 0, 0)
-        syscalls.check(syscalls.libc.ioctl(master, ctypes.c_ulong(_TIOCSWINSZ), room), "ioctl TIOCSWINSZ")
+        syscalls.check(syscalls.libc.ioctl(master, native.ulong(_TIOCSWINSZ), room), "ioctl TIOCSWINSZ")
     except OSError:
         os.close(master)
         raise
-    return master, f"/dev/pts/{number.value}"
+    return master, f"/dev/pts/{struct.unpack('i', number.raw)[0]}"
 
 
 def start_on(terminal: int, program: bytes, argv: list[bytes], env: dict[bytes, bytes],
@@ -49,7 +47,7 @@ def start_on(terminal: int, program: bytes, argv: list[bytes], env: dict[bytes, 
     if pid == 0:
         try:
             os.setsid()
-            syscalls.check(syscalls.libc.ioctl(terminal, ctypes.c_ulong(_TIOCSCTTY), ctypes.c_ulong(0)),
+            syscalls.check(syscalls.libc.ioctl(terminal, native.ulong(_TIOCSCTTY), native.ulong(0)),
                            "ioctl TIOCSCTTY")
             for number in (0, 1, 2):
                 os.dup2(terminal, number)

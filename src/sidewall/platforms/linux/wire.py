@@ -1,6 +1,6 @@
 """What owner, keeper and init say to each other: one message a packet, descriptors beside it, replies of fixed shape.
 
-Knows: unix(7) ancillary data, the reply's layout.  Must not know: what a command is.  Free of ctypes, because the
+Knows: unix(7) ancillary data, the reply's layout.  Must not know: what a command is.  Calls no C, because the
 owner's side of a short command must start within milliseconds.
 
 Owner to init: marshal of (name, arguments...); larger ones in a memory file announced by ``M``.  Init to owner, once
