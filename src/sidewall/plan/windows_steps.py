@@ -25,16 +25,17 @@ SELF, TREE = "self", "tree"
 
 
 class AclEdit(Step):
-    """The DACL of ``path`` gains these explicit ``aces``, in canonical order; nothing else of it changes.
+    """The DACL of ``path`` gains these explicit ``aces``, in canonical order; nothing else of it changes.  There is one
+    edit a path.
 
-    ``purpose`` is a word of ``PURPOSES``.  ``reach``: ``self`` writes this descriptor alone (a handle, no propagation);
-    ``tree`` carries inheritable ACEs on to what lies below, never through a reparse point, never into a file with
-    several names.  ``directory`` is what the path is.  A backend opens the object without following links and compares
-    before it writes.
+    ``purposes`` are words of ``PURPOSES``.  ``reach``: ``self`` writes this descriptor alone (a handle, no
+    propagation); ``tree`` carries inheritable ACEs on to what lies below, never through a reparse point, never into a
+    file with several names.  ``directory`` is what the path is.  A backend opens the object without following links
+    and compares before it writes.
     """
 
     path: str
-    purpose: str
+    purposes: tuple[str, ...]
     aces: tuple[Ace, ...]
     reach: str = SELF
     directory: bool = True
@@ -132,11 +133,13 @@ class PrivateTemp(Step):
 
 class Environment(Step):
     """``floor`` are variables without which programs do not start: set where the command has none.  ``forced`` are set
-    whatever it has.  ``temporary`` are names that get the private directory.  ``safe`` are directories that git is told
-    are safe, though another account owns what is in them."""
+    whatever it has.  ``own`` are names whose values are those of the account that runs the cell.  ``temporary`` are
+    names that get the private directory.  ``safe`` are directories that git is told are safe, though another account
+    owns what is in them."""
 
     floor: tuple[tuple[str, str], ...]
     forced: tuple[tuple[str, str], ...]
+    own: tuple[str, ...] = ()
     temporary: tuple[str, ...] = ("TEMP", "TMP")
     safe: tuple[str, ...] = ()
 
