@@ -9,12 +9,13 @@ from __future__ import annotations
 from sidewall.nt.acl import Acl
 from sidewall.nt.errors import TokenError
 from sidewall.nt.sid import Sid
+from sidewall.nt.wellknown import ALL_APPLICATION_PACKAGES, ALL_RESTRICTED_APPLICATION_PACKAGES
 from sidewall.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, ClassVar
 
 SE_GROUP_MANDATORY = 0x1
 SE_GROUP_ENABLED_BY_DEFAULT = 0x2
@@ -52,6 +53,32 @@ class Group(Record):
         return bool(self.attributes & SE_GROUP_USE_FOR_DENY_ONLY)
 
 
+class TokenSids:
+    """A token's SIDs by what they do in an access check, computed once: checks are many, tokens few.
+
+    ``allow`` count for allowing entries, ``deny`` for denying ones; ``restricting`` are those of the second pass, None
+    where there is no such pass; ``packages`` are an AppContainer's, None for other tokens.
+    """
+
+    __slots__ = ("allow", "deny", "packages", "restricting")
+
+    def __init__(self, token: Token) -> None:
+        enabled = [group.sid for group in token.groups if group.enabled]
+        deny_only = [group.sid for group in token.groups if group.deny_only]
+        self.allow = frozenset(enabled if token.user_deny_only else (token.user, *enabled))
+        self.deny = frozenset((token.user, *enabled, *deny_only))
+        restricting = token.restricting
+        if restricting is None and token.write_restricted:
+            restricting = ()  # a write-restricted token without a list writes nothing anywhere
+        self.restricting = None if restricting is None else frozenset(restricting)
+        packages = None
+        if token.package is not None:
+            packages = {token.package, *token.capabilities, ALL_RESTRICTED_APPLICATION_PACKAGES}
+            if not token.lpac:
+                packages.add(ALL_APPLICATION_PACKAGES)
+        self.packages = None if packages is None else frozenset(packages)
+
+
 class Token(Record):
     """A token.  ``restricting`` is None for an unrestricted one; an empty tuple is restricted to nothing.
 
@@ -59,6 +86,10 @@ class Token(Record):
     ``primary_group`` are what new objects get; None stands for the user, and for no group.  ``package`` makes an
     AppContainer token; ``lpac`` one that is outside ALL APPLICATION PACKAGES.
     """
+
+    __slots__ = ("_sids",)  # lies beside the fields, so that equality, copies and hashes know nothing of it
+    if TYPE_CHECKING:
+        _sids: ClassVar[TokenSids]
 
     user: Sid
     groups: tuple[Group, ...] = ()
@@ -74,6 +105,15 @@ class Token(Record):
     package: Sid | None = None
     capabilities: tuple[Sid, ...] = ()
     lpac: bool = False
+
+    @property
+    def sids(self) -> TokenSids:
+        """The SIDs by what they do in an access check."""
+        try:
+            return self._sids
+        except AttributeError:
+            object.__setattr__(self, "_sids", TokenSids(self))
+            return self._sids
 
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> Token:
