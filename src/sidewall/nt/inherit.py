@@ -18,7 +18,7 @@ from sidewall.nt.descriptor import SecurityDescriptor
 from sidewall.nt.mask import ACCESS_SYSTEM_SECURITY, MAPPINGS, NO_WRITE_UP, map_generic
 from sidewall.nt.sid import Sid
 from sidewall.nt.token import MEDIUM
-from sidewall.nt.wellknown import CREATOR_GROUP, CREATOR_OWNER
+from sidewall.nt.wellknown import CREATOR_GROUP, CREATOR_OWNER, NULL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,9 +124,14 @@ def child(parent: SecurityDescriptor | None, creator: SecurityDescriptor | None 
 
 def made_by(token: Token, parent: SecurityDescriptor | None, creator: SecurityDescriptor | None = None, *,
             container: bool, mapping: GenericMapping = FILE, auto_inherit: bool | None = None) -> SecurityDescriptor:
-    """`child`, with owner, group, default DACL and integrity of ``token``."""
-    return child(parent, creator, container=container, owner=token.owner or token.user, group=token.primary_group,
+    """`child`, with owner, group, default DACL and integrity of ``token``.
+
+    Where the token's primary group is not known the descriptor names S-1-0-0, as one without a group is not valid; no
+    entry for CREATOR GROUP is replaced by it.
+    """
+    made = child(parent, creator, container=container, owner=token.owner or token.user, group=token.primary_group,
                  mapping=mapping, default_dacl=token.default_dacl, auto_inherit=auto_inherit, integrity=token.integrity)
+    return made if made.group is not None else made.replace(group=NULL)
 
 
 def _automatic(asked: bool | None, parent: SecurityDescriptor, bit: int) -> bool:
