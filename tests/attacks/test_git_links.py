@@ -37,25 +37,43 @@ LINKS = {
     "L-113 index": {"index": "made-by-git"},
     "L-113 fetch": {"FETCH_HEAD": "canary.txt"},
     "L-113 packed": {"packed-refs": "made-by-git"},
+    "L-113 commit graph": {"objects/info/commit-graph": "made-by-git"},
+    "L-113 pack index": {"objects/pack/multi-pack-index": "made-by-git"},
 }
 
 
-@guards("protected-names-restored", only=(NAMESPACE,))  # without mounts such links stay: docs/guarantees.md says so
+@RESTORED
 @pytest.mark.parametrize("row", LINKS)
 def test_links_inside_the_git_directory(guard: Guard, world: World, row: str) -> None:
     """The user's next commit writes where the link leads."""
     outcome = guard.attack(world, probe_links_inside, outside=world.outside, names=LINKS[row])
     world.freeze()
     world.use_git()
-    for words in ("fetch -q . HEAD", "pack-refs --all"):
+    for words in ("fetch -q . HEAD", "pack-refs --all", "gc -q", "multi-pack-index write"):
         git(world.workspace, *words.split(), home=world.home, check=False)
     links = [name for name in LINKS[row] if (world.workspace / ".git" / name).is_symlink()]
     if guard.is_control:
         assert world.changed(), str(outcome)
-    elif guard.name == NAMESPACE:
-        assert world.changed() == [] and links == [], str(outcome)
     else:
-        assert world.changed() == [], f"{links} {outcome}"
+        assert world.changed() == [] and links == [], str(outcome)
+
+
+def probe_links_in_a_new_repository(outside):
+    import subprocess
+
+    for line in ("git init -q sub", "cd sub && echo x > x && git add x && git commit -qm x"):
+        print(subprocess.run(["sh", "-c", line], capture_output=True, timeout=20))
+    for name in ("COMMIT_EDITMSG", "logs/HEAD", "logs/refs/heads/main"):
+        attempt("remove", os.unlink, "sub/.git/" + name)
+        attempt("link " + name, os.symlink, f"{outside}/canary.txt", "sub/.git/" + name)
+
+
+@RESTORED
+def test_L113_links_in_a_new_repository(guard: Guard, world: World) -> None:
+    outcome = guard.attack(world, probe_links_in_a_new_repository, outside=world.outside)
+    world.freeze()
+    world.use_git(world.workspace / "sub")
+    assert bool(world.changed()) == guard.is_control, str(outcome)
 
 
 def probe_new_submodule(config, hook):
@@ -151,7 +169,7 @@ def race(guard: Guard, world: World, probe: Callable[..., None]) -> bytes:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("guard", [NAMESPACE], indirect=True)
+@pytest.mark.parametrize("guard", [NAMESPACE, LANDLOCK], indirect=True)
 def test_L113_race_with_the_carrying_over(guard: Guard, world: World) -> None:
     """A background process swaps files and links while commands end and their commits are taken over."""
     said = race(guard, world, probe_flip)

@@ -247,8 +247,7 @@ class _Guard:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         if not isinstance(error, OSError):
             return False
-        self._restorer.say(NOTICED, self._root.absolute(self._path),
-                           f"could not be looked at: {error.strerror or error}")
+        self._restorer.unseen(self._root.absolute(self._path), error)
         return True
 
 

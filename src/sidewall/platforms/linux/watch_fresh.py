@@ -13,6 +13,7 @@ import stat
 
 from sidewall.platforms.linux import gitfiles
 from sidewall.platforms.linux.watch_git import HOOKS, modules, worktrees
+from sidewall.platforms.linux.watch_links import Links
 from sidewall.platforms.linux.watch_record import ALL, Recorded, look, open_directory, read
 from sidewall.platforms.linux.watch_restore import MANY, PUT_BACK
 
@@ -86,6 +87,9 @@ class Cleaner:
             return
         fd = open_directory(above, name)
         try:
+            if not depth:
+                # With all that is below it, so the rest meets files and directories only.
+                Links().sweep(fd, path, self._restorer)
             self._directory(fd, path, depth)
         finally:
             os.close(fd)
@@ -114,18 +118,12 @@ class Cleaner:
             lambda: self._none(fd, "gitdir", path),
             lambda: self._config(fd, "config", path),
             lambda: self._config(fd, "config.worktree", path),
-            lambda: self._no_links(fd, "", path),
-            lambda: self._no_links(fd, "objects", path),
-            lambda: self._no_links(fd, "refs", path),
-            lambda: self._no_links(fd, "logs", path),
             lambda: self._only(fd, "hooks", path, HOOKS.ignores),
             lambda: self._only(fd, "info", path, _is_plain_info),
             lambda: self._only(fd, "branches", path, lambda _entry: False),
             lambda: self._only(fd, "remotes", path, lambda _entry: False),
             lambda: self._alternates(fd, path),
-            lambda: self._no_links(fd, "modules", path),
             lambda: self._modules(fd, path, depth),
-            lambda: self._no_links(fd, "worktrees", path),
             lambda: self._worktrees(fd, path, depth),
         ]
         for step in steps:
@@ -198,11 +196,6 @@ class Cleaner:
             (plain if allowed else others).append(entry)
         made, left = gitconfig.sanitize(gitconfig.emit(others), directory=os.fsencode(path), roots=self._roots)
         return made + gitconfig.emit(plain), left
-
-    def _no_links(self, fd: int, name: str, path: str) -> None:
-        """Links in these directories would have git write, or ``git gc`` delete, somewhere else.  HEAD may be one."""
-        self._sift(fd, name, path, lambda entry: not entry.is_symlink() or (not name and entry.name == "HEAD"),
-                   "it is a link")
 
     def _only(self, fd: int, name: str, path: str, keeps: Callable[[os.DirEntry[str]], bool]) -> None:
         self._sift(fd, name, path, keeps, "git would act on it")

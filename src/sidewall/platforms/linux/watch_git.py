@@ -3,7 +3,8 @@
 Knows: gitrepository-layout(5), linked worktrees, git directories of submodules.
 Must not know: how an entry is put back; what is done with a repository that the cell made (``watch_fresh``).
 
-Objects, references, the index and logs are not here: they may change.  Linked worktrees and submodules may come and
+Objects, references, the index and logs are not here: they may change, but no link may come among them
+(``watch_links``).  Linked worktrees and submodules may come and
 go as well, so of those only what is there is compared, and what is new is looked at like any new repository.
 """
 
@@ -19,6 +20,7 @@ from sidewall.platforms.linux.watch_record import ALL, Recorded, Recorder, Rule,
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sidewall.platforms.linux.watch_fresh import Cleaner
+    from sidewall.platforms.linux.watch_links import Links
     from sidewall.platforms.linux.watch_restore import Restorer
 
 HOOKS = Rule(comes=True, samples=True)
@@ -44,7 +46,7 @@ class Repository:
     Submodules' git directories and linked worktrees' parts below it are repositories of their own.
     """
 
-    __slots__ = ("complete", "modules", "path", "was", "worktrees")
+    __slots__ = ("_links", "complete", "modules", "path", "was", "worktrees")
 
     def __init__(self, recorder: Recorder, above: int, name: str, path: str, depth: int = 0,
                  rule: Rule = GIT) -> None:
@@ -52,6 +54,7 @@ class Repository:
         self.path = path
         self.modules: dict[str, Repository] = {}
         self.worktrees: dict[str, Repository] = {}
+        self._links: Links | None = None
         self.was = recorder.record(above, name, rule)
         self.complete = recorder.complete
         if self.was.kind != record.DIRECTORY:
@@ -59,6 +62,13 @@ class Repository:
         fd = os.open(name, record.OPEN_DIRECTORY, dir_fd=above)
         tree = gitfiles.Tree(fd)
         try:
+            if not depth:
+                # With all that is below it: submodules and linked worktrees too.
+                from sidewall.platforms.linux.watch_links import Links
+
+                self._links = Links()
+                self._links.record(fd)
+                self.complete &= self._links.complete
             for module in modules(tree, depth):
                 parent, last = tree.at(module)
                 self.modules[module] = Repository(recorder, parent, last, f"{path}/{module}", depth + 1)
@@ -94,6 +104,8 @@ class Repository:
                     known.check(restorer, parent, last, cleaner, depth + 1)
                 else:
                     cleaner.worktree(parent, last, f"{self.path}/{worktree}", depth + 1)
+            if self._links is not None:
+                self._links.sweep(fd, self.path, restorer, objects=restorer.final)
         finally:
             tree.release()
             os.close(fd)

@@ -41,7 +41,7 @@ class Restorer:
     def __init__(self, quarantine: Quarantine, *, final: bool) -> None:
         self.held: list[Held] = []
         self.quarantine = quarantine
-        self._final = final
+        self.final = final
         self._quiet = 0
 
     def check(self, above: int, name: str, was: Recorded, path: str, *, strict: bool = False) -> None:
@@ -73,6 +73,10 @@ class Restorer:
         except OSError as error:
             self.say(NOTICED, path, f"was changed and could not be put right: {error.strerror or error}")
 
+    def unseen(self, path: str, error: OSError) -> None:
+        """Reports what could not be looked at."""
+        self.say(NOTICED, path, f"could not be looked at: {error.strerror or error}")
+
     def say(self, action: str, path: str, reason: str) -> None:
         """Reports an act, unless it is part of a greater one."""
         if not self._quiet:
@@ -85,7 +89,7 @@ class Restorer:
     def _check(self, above: int, name: str, was: Recorded, path: str, strict: bool) -> None:
         status = look(above, name)
         if was.kind == record.FILE:
-            if status is None or signature(status) != was.seen or not was.settled or self._final:
+            if status is None or signature(status) != was.seen or not was.settled or self.final:
                 self._file(above, name, was, path, status)
         elif was.kind == record.ABSENT:
             if status is not None and not self.quarantine.took_aside(name):
@@ -109,7 +113,7 @@ class Restorer:
             found = record.read(above, name)
             if found is not None and found[0] == was.data:
                 now = found[1]
-                if signature(now) == was.seen or (self._final and stat.S_IMODE(now.st_mode) == was.mode):
+                if signature(now) == was.seen or (self.final and stat.S_IMODE(now.st_mode) == was.mode):
                     was.see(now)
                     return
                 reason = "its mode was changed" if stat.S_IMODE(now.st_mode) != was.mode else ""
