@@ -1,22 +1,27 @@
 """Security descriptors as text: the Security Descriptor Definition Language, both ways.
 
-Knows: the grammar of MS-DTYP 2.5.1.  Must not know: what is granted, or which machine a text comes from.
+Knows: the grammar of MS-DTYP 2.5.1.1, and how Windows writes and reads it where the grammar leaves a choice.
+Must not know: what is granted, or which machine a text comes from.
+
+`format` writes what Windows writes: letters where every bit of a mask has some, aliases that mean the same everywhere.
+Not in the text, as in Windows: the *defaulted* bits, the resource manager's byte, an ACL's revision.
 """
 
 from __future__ import annotations
 
 from sidewall.nt import ace as aces
+from sidewall.nt import attribute, condition, wellknown
 from sidewall.nt import descriptor as bits
-from sidewall.nt import wellknown
 from sidewall.nt.ace import Ace
 from sidewall.nt.acl import REVISION, REVISION_DS, Acl
 from sidewall.nt.descriptor import SecurityDescriptor
-from sidewall.nt.errors import NtError, SddlError
+from sidewall.nt.errors import DescriptorError, NtError, SddlError
+from sidewall.nt.literal import Scanner
 from sidewall.nt.sid import Sid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 TYPES: Mapping[str, int] = {
     "A": 0x00, "D": 0x01, "AU": 0x02, "AL": 0x03, "OA": 0x05, "OD": 0x06, "OU": 0x07, "OL": 0x08, "XA": 0x09,
@@ -33,166 +38,228 @@ RIGHTS: Mapping[str, int] = {
     "KA": 0xF003F, "KR": 0x20019, "KW": 0x20006, "KX": 0x20019,
     "NW": 0x1, "NR": 0x2, "NX": 0x4,
 }
-_TYPE_OF = {number: word for word, number in TYPES.items()}
-_SINGLE = {mask: word for word, mask in RIGHTS.items() if word not in ("NW", "NR", "NX") and mask & (mask - 1) == 0}
-_WHOLE = {mask: word for word, mask in RIGHTS.items() if word in ("FA", "FR", "FW", "FX", "KA", "KR", "KW")}
-_LABEL = {1: "NW", 2: "NR", 4: "NX"}
 NULL_ACL = "NO_ACCESS_CONTROL"
+LONGEST = 1 << 20
+"""Longest text that is read, in characters: twice what two full lists can fill with aliases written out."""
+
+_TYPE_OF = {number: word for word, number in TYPES.items()}
+_LABEL = {RIGHTS[word]: word for word in ("NW", "NR", "NX")}
+_SINGLE = {mask: word for word, mask in RIGHTS.items() if mask & (mask - 1) == 0 and word not in _LABEL.values()}
+_WHOLE = {RIGHTS[word]: word for word in ("FA", "FR", "FW", "FX", "KA", "KR", "KW")}
+_PARTS = {"O:": "owner", "G:": "group", "D:": "dacl", "S:": "sacl"}
+_LIST_FLAGS = {"AR": bits.SE_DACL_AUTO_INHERIT_REQ, "AI": bits.SE_DACL_AUTO_INHERITED, "P": bits.SE_DACL_PROTECTED}
+_CHARACTERS_OF_A_SID = frozenset("-xX0123456789abcdefABCDEF")
 
 
 def parse(text: str, *, domain: Sid | None = None, machine: Sid | None = None) -> SecurityDescriptor:
-    """The descriptor that ``text`` describes.
+    """The descriptor that ``text`` describes; letters' case matters in ``O: G: D: S:`` and the lists' flags only.
 
-    ``domain`` and ``machine`` (default: ``domain``) are the SIDs that relative aliases as DA and LA are completed with.
+    ``domain`` completes aliases as DA; ``machine`` completes LA and LG, and is ``domain`` where it is not given.
 
-    Raises SddlError with the position of the fault.
+    Raises:
+        SddlError: the text is not SDDL; with the position of the fault and a remedy.
     """
+    if len(text) > LONGEST:
+        raise SddlError(f"a text of {len(text)} characters is longer than {LONGEST}", position=LONGEST,
+                        hint="no descriptor needs so long a text: give one descriptor at a time")
+
+    def named(word: str, position: int) -> Sid:
+        return sid(word, domain=domain, machine=machine, position=position)
+
     values: dict[str, Sid | Acl | None] = {}
-    control = at = 0
+    control, at = 0, _blanks(text, 0)
     while at < len(text):
-        word = text[at : at + 2].upper()
-        name = {"O:": "owner", "G:": "group", "D:": "dacl", "S:": "sacl"}.get(word)
+        name = _PARTS.get(text[at : at + 2])
         if name is None or name in values:
-            raise SddlError(f"{text[at:at + 10]!r} begins no part, or one given before", position=at,
-                            hint="parts are O:, G:, D: and S:, each once")
-        at += 2
+            raise SddlError(f"{text[at : at + 12]!r} begins no part of a descriptor, or one given before", position=at,
+                            hint="the parts are O:, G:, D: and S:, each at most once")
+        at = _blanks(text, at + 2)
         if name in ("owner", "group"):
-            values[name], at = _sid_at(text, at, domain, machine or domain)
+            end = _end_of_sid(text, at)
+            values[name] = named(text[at:end], at)
         else:
-            values[name], more, at = _acl_at(text, at, domain, machine or domain, sacl=name == "sacl")
+            values[name], more, end = _list(text, at, named, 1 if name == "sacl" else 0)
             control |= more
+        at = _blanks(text, end)
     return SecurityDescriptor(control=control, **values)
 
 
-def _sid_at(text: str, at: int, domain: Sid | None, machine: Sid | None) -> tuple[Sid, int]:
-    end = at
-    if text[at : at + 2].upper() == "S-":
-        end = at + 1
-        while end < len(text) and (text[end] in "-xX" or text[end] in "0123456789abcdefABCDEF"):
-            end += 1
-        if text[end : end + 1] == ":":  # "D:" of the next part was read as a digit
-            end -= 1
-    else:
-        end = at + 2
-    return sid(text[at:end], domain=domain, machine=machine, position=at), end
-
-
 def sid(word: str, *, domain: Sid | None = None, machine: Sid | None = None, position: int = -1) -> Sid:
-    """The SID that an alias or a text names.  Raises SddlError."""
+    """The SID that an alias or a SID's text names; ``position`` is only for the message.  Raises SddlError."""
     upper = word.upper()
     known = wellknown.ALIASES.get(upper)
     if known is not None:
         return known
-    for table, base in ((wellknown.DOMAIN_ALIASES, domain), (wellknown.MACHINE_ALIASES, machine)):
+    for table, base in ((wellknown.DOMAIN_ALIASES, domain), (wellknown.MACHINE_ALIASES, machine or domain)):
         if upper in table:
             if base is None:
-                raise SddlError(f"alias {upper} means an account of a domain, and none was given", position=position,
-                                hint=f"give the domain's SID, or write S-1-5-21-...-{table[upper]}")
+                raise SddlError(f"{upper} means account {table[upper]} of a domain, and no domain is given",
+                                position=position, hint=f"give the domain's SID, or write S-1-5-21-...-{table[upper]}")
             return base.child(table[upper])
     try:
         return Sid(word)
     except NtError as error:
-        raise SddlError(f"neither an alias nor a SID: {error.message}", position=position, hint=error.hint) from None
+        what = "a SID or an alias is missing" if not word else f"{word[:80]!r} is neither an alias nor a SID"
+        raise SddlError(what, position=position, hint=error.hint) from None
 
 
-def _acl_at(text: str, at: int, domain: Sid | None, machine: Sid | None, *,
-            sacl: bool) -> tuple[Acl | None, int, int]:
-    control = bits.SE_SACL_PRESENT if sacl else bits.SE_DACL_PRESENT
-    shift = 1 if sacl else 0
+def _blanks(text: str, at: int) -> int:
+    while text[at : at + 1] == " ":
+        at += 1
+    return at
+
+
+def _end_of_sid(text: str, at: int) -> int:
+    if text[at : at + 2].upper() != "S-":
+        return at + 2
+    end = at + 1
+    while end < len(text) and text[end] in _CHARACTERS_OF_A_SID:
+        end += 1
+    # The D of a following "D:" looks like a hexadecimal digit.
+    return end - 1 if text[end - 1 : end + 1] == "D:" else end
+
+
+def _list(text: str, at: int, named: Callable[[str, int], Sid], shift: int) -> tuple[Acl | None, int, int]:
+    """(list, control bits, end) of the list whose flags begin at ``at``; ``shift`` is 1 for the SACL's bits."""
+    control = bits.SE_SACL_PRESENT if shift else bits.SE_DACL_PRESENT
     null = False
-    while at < len(text) and text[at] != "(" and text[at + 1 : at + 2] != ":":
-        if text.startswith(NULL_ACL, at):
-            null, at = True, at + len(NULL_ACL)
-        elif text.startswith("AR", at):
-            control, at = control | bits.SE_DACL_AUTO_INHERIT_REQ << shift, at + 2
-        elif text.startswith("AI", at):
-            control, at = control | bits.SE_DACL_AUTO_INHERITED << shift, at + 2
-        elif text.startswith("P", at):
-            control, at = control | bits.SE_DACL_PROTECTED << shift, at + 1
-        else:
-            raise SddlError(f"{text[at:at + 10]!r} is no flag of a list", position=at,
-                            hint="flags are P, AR, AI and NO_ACCESS_CONTROL")
+    while at < len(text) and text[at] != "(" and text[at : at + 2] not in _PARTS:
+        word = next((word for word in (NULL_ACL, *_LIST_FLAGS) if text.startswith(word, at)), "")
+        if not word:
+            raise SddlError(f"{text[at : at + 12]!r} is no flag of a list", position=at,
+                            hint=f"the flags are P, AR, AI and {NULL_ACL}; entries stand in parentheses")
+        null = null or word == NULL_ACL
+        control |= _LIST_FLAGS.get(word, 0) << shift
+        at = _blanks(text, at + len(word))
     entries = []
     while text[at : at + 1] == "(":
-        end = text.find(")", at)
-        if end < 0:
-            raise SddlError("an entry has no end", position=at, hint="close it with )")
-        entries.append(_ace(text[at + 1 : end], at + 1, domain, machine))
-        at = end + 1
-    if null:
-        if entries:
+        if null:
             raise SddlError(f"{NULL_ACL} and entries exclude each other", position=at, hint="take one of them away")
+        entry, end = _entry(text, at, named)
+        entries.append(entry)
+        at = _blanks(text, end)
+    if null:
         return None, control, at
     revision = REVISION_DS if any(entry.type in aces.OBJECT_TYPES for entry in entries) else REVISION
     return Acl(aces=tuple(entries), revision=revision), control, at
 
 
-def _ace(body: str, at: int, domain: Sid | None, machine: Sid | None) -> Ace:
-    fields = body.split(";", 6)
-    if len(fields) < 6:
-        raise SddlError(f"an entry has 6 fields, not {len(fields)}", position=at, hint="(type;flags;rights;;;sid)")
-    kind = TYPES.get(fields[0].upper())
+def _entry(text: str, start: int, named: Callable[[str, int], Sid]) -> tuple[Ace, int]:
+    """(entry, end) of the entry whose parenthesis opens at ``start``."""
+    fields: list[tuple[str, int]] = []
+    at = start + 1
+    for _ in range(5):
+        at = _blanks(text, at)
+        end = text.find(";", at, at + 4096)
+        if end < 0 or ")" in text[at:end] or "(" in text[at:end]:
+            raise SddlError(f"the entry has {len(fields)} fields before its end, not 6", position=start,
+                            hint="an entry reads (type;flags;rights;object guid;inherited object guid;sid)")
+        fields.append((text[at:end], at))
+        at = end + 1
+    (type_word, type_at), (flag_words, flags_at), (rights, rights_at), *guids = fields
+    kind = TYPES.get(type_word.upper())
     if kind is None:
-        raise SddlError(f"entry type {fields[0]!r} is unknown", position=at, hint="known: " + " ".join(TYPES))
+        raise SddlError(f"{type_word[:20]!r} is no type of entry", position=type_at, hint="types: " + " ".join(TYPES))
     flags = 0
-    for word in _pairs(fields[1], at):
-        if word not in FLAGS:
-            raise SddlError(f"flag {word!r} is unknown", position=at, hint="known: " + " ".join(FLAGS))
+    for word in _words(flag_words, flags_at, FLAGS, "flag of an entry"):
         flags |= FLAGS[word]
-    return Ace(type=kind, flags=flags, mask=_mask(fields[2], at), sid=sid(fields[5], domain=domain, machine=machine,
-               position=at), object_type=fields[3].lower(), inherited_object_type=fields[4].lower(),
-               data=fields[6].encode() if len(fields) > 6 else b"")
+    mask = _mask(rights, rights_at)
+    object_type, inherited = [_guid(word, place, kind) for word, place in guids]
+    if kind == aces.ACCESS_ALLOWED_OBJECT and not object_type and not inherited:
+        kind = aces.ACCESS_ALLOWED  # as Win32's "ACE Strings" says that Windows does
+    at = _blanks(text, at)
+    end = at
+    while end < len(text) and text[end] not in ";)(":
+        end += 1
+    trustee = named(text[at:end].rstrip(" "), at)
+    scanner = Scanner(text, end, named)
+    data = _data(scanner, kind) if text[end : end + 1] == ";" else b""
+    if not scanner.take(")"):
+        raise SddlError(f"the entry does not end at {scanner.shown()}", position=scanner.at, hint="close it with )")
+    entry = Ace(type=kind, flags=flags, mask=mask, sid=trustee, data=data, object_type=object_type,
+                inherited_object_type=inherited)
+    return entry, scanner.at
 
 
-def _pairs(text: str, at: int) -> list[str]:
-    if len(text) % 2:
-        raise SddlError(f"{text!r} is not made of pairs of letters", position=at, hint="write for instance OICI")
-    return [text[index : index + 2].upper() for index in range(0, len(text), 2)]
+def _data(scanner: Scanner, kind: int) -> bytes:
+    scanner.skip(1)
+    if kind == aces.SYSTEM_RESOURCE_ATTRIBUTE:
+        return attribute.parse(scanner)
+    if kind in aces.CALLBACK_TYPES:
+        return condition.parse(scanner)
+    raise scanner.error(f"entries of type {_TYPE_OF[kind]} have no seventh field", "use XA, XD, XU, ZA or RA")
+
+
+def _words(text: str, at: int, known: Mapping[str, int], what: str) -> list[str]:
+    words = []
+    for place in range(0, len(text), 2):
+        word = text[place : place + 2].upper()
+        if word not in known:
+            raise SddlError(f"{text[place : place + 2]!r} is no {what}", position=at + place,
+                            hint="known: " + " ".join(known))
+        words.append(word)
+    return words
 
 
 def _mask(text: str, at: int) -> int:
-    if text[:1].isdigit():
-        try:
-            mask = int(text, 16 if text[:2] in ("0x", "0X") else 8 if text[0] == "0" else 10)
-        except ValueError:
-            mask = -1
-        if not 0 <= mask < 1 << 32:
-            raise SddlError(f"{text!r} is not a mask of 32 bits", position=at, hint="write for instance 0x1301bf")
+    if not text[:1].isdigit():
+        mask = 0
+        for word in _words(text, at, RIGHTS, "right"):
+            mask |= RIGHTS[word]
         return mask
-    mask = 0
-    for word in _pairs(text, at):
-        if word not in RIGHTS:
-            raise SddlError(f"right {word!r} is unknown", position=at, hint="known: " + " ".join(RIGHTS))
-        mask |= RIGHTS[word]
+    base, digits = (16, text[2:]) if text[:2] in ("0x", "0X") else (8, text) if text[0] == "0" else (10, text)
+    # isalnum: int() would take blanks, signs and underscores; isascii: and digits of other scripts.
+    mask = -1
+    if digits.isalnum() and digits.isascii() and len(digits) <= 20:
+        try:
+            mask = int(digits, base)
+        except ValueError:
+            pass
+    if not 0 <= mask < 1 << 32:
+        raise SddlError(f"{text[:40]!r} is not a mask of 32 bits", position=at,
+                        hint="write letters as FA, or a number as 0x1301bf, 077 or 17")
     return mask
 
 
+def _guid(text: str, at: int, kind: int) -> str:
+    if not text.strip(" "):
+        return aces.NO_GUID
+    if kind not in aces.OBJECT_TYPES:
+        raise SddlError(f"entries of type {_TYPE_OF[kind]} have no object GUIDs", position=at, hint="use OA, OD or OU")
+    try:
+        aces.guid_to_bytes(text)
+    except DescriptorError as error:
+        raise SddlError(error.message, position=at, hint=error.hint) from None
+    return text.lower()
+
+
 def format(descriptor: SecurityDescriptor) -> str:
-    """The text that Windows writes for the descriptor.  Raises SddlError for what SDDL cannot say."""
+    """The text that Windows writes for the descriptor.
+
+    Raises:
+        SddlError: an entry says what SDDL cannot say.
+    """
     parts = []
     if descriptor.owner is not None:
         parts.append("O:" + sid_text(descriptor.owner))
     if descriptor.group is not None:
         parts.append("G:" + sid_text(descriptor.group))
     if descriptor.control & bits.SE_DACL_PRESENT:
-        parts.append("D:" + _acl_text(descriptor.dacl, descriptor.control))
+        parts.append("D:" + list_text(descriptor.dacl, descriptor.control))
     if descriptor.control & bits.SE_SACL_PRESENT:
-        parts.append("S:" + _acl_text(descriptor.sacl, descriptor.control >> 1))
+        parts.append("S:" + list_text(descriptor.sacl, descriptor.control >> 1))
     return "".join(parts)
 
 
 def sid_text(value: Sid) -> str:
-    """The alias that means this SID everywhere, else the SID."""
+    """The alias that means this SID on every machine, else the SID."""
     return wellknown.alias_of(value) or str(value)
 
 
-def _acl_text(acl: Acl | None, control: int) -> str:
-    flags = "P" if control & bits.SE_DACL_PROTECTED else ""
-    flags += "AR" if control & bits.SE_DACL_AUTO_INHERIT_REQ else ""
-    flags += "AI" if control & bits.SE_DACL_AUTO_INHERITED else ""
-    if acl is None:
-        return flags + NULL_ACL
-    return flags + "".join(map(ace_text, acl.aces))
+def list_text(acl: Acl | None, control: int) -> str:
+    """A list's flags, by the DACL's bits of ``control``, and its entries.  Raises SddlError."""
+    flags = "".join(word for word in ("P", "AR", "AI") if control & _LIST_FLAGS[word])
+    return flags + (NULL_ACL if acl is None else "".join(map(ace_text, acl.aces)))
 
 
 def ace_text(entry: Ace) -> str:
@@ -200,18 +267,23 @@ def ace_text(entry: Ace) -> str:
     kind = _TYPE_OF.get(entry.type)
     if kind is None:
         raise SddlError(f"entries of type 0x{entry.type:02x} have no SDDL text", hint="keep the descriptor's bytes")
-    flags = "".join(word for word, bit in FLAGS.items() if entry.flags & bit and word != "TP")
-    fields = (kind, flags, mask_text(entry.mask, entry.type), entry.object_type, entry.inherited_object_type,
-              sid_text(entry.sid), *([entry.data.decode()] if entry.data else []))
+    unused = "SA" if entry.type == aces.SYSTEM_ACCESS_FILTER else "TP"  # one bit, two words
+    fields = [kind, "".join(word for word, bit in FLAGS.items() if entry.flags & bit and word != unused),
+              mask_text(entry.mask, entry.type), entry.object_type, entry.inherited_object_type, sid_text(entry.sid)]
+    if entry.data and entry.type == aces.SYSTEM_RESOURCE_ATTRIBUTE:
+        fields.append(attribute.format(entry.data))
+    elif entry.data and entry.type in aces.CALLBACK_TYPES:
+        fields.append(condition.format(entry.data))
+    elif entry.data:
+        raise SddlError(f"an entry of type {kind} carries {len(entry.data)} bytes that SDDL has no word for",
+                        hint="keep the descriptor's bytes")
     return f"({';'.join(fields)})"
 
 
 def mask_text(mask: int, kind: int = aces.ACCESS_ALLOWED) -> str:
-    """Letters where Windows has letters for every bit, else a hexadecimal number."""
+    """Letters where there are letters for every bit, nothing for 0, else a hexadecimal number."""
     table = _LABEL if kind == aces.SYSTEM_MANDATORY_LABEL else _SINGLE
     if table is _SINGLE and mask in _WHOLE:
         return _WHOLE[mask]
-    words = [word for bit, word in sorted(table.items()) if mask & bit]
-    if not mask or sum(bit for bit in table if mask & bit) != mask:
-        return f"0x{mask:x}"
-    return "".join(words)
+    words = [(bit, word) for bit, word in sorted(table.items()) if mask & bit]
+    return "".join(word for _, word in words) if sum(bit for bit, _ in words) == mask else f"0x{mask:x}"

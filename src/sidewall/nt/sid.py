@@ -18,13 +18,15 @@ REVISION = 1
 MAX_SUBAUTHORITIES = 15
 HEAD = 8  # revision, count, six bytes of authority
 
+_HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
 _SHAPE = "a SID reads S-1-AUTHORITY-N[-N...], for instance S-1-5-32-544"
 
 
 class Sid(str):
-    """An immutable SID, equal to its canonical text: ``Sid("s-1-0x5-32-0544") == "S-1-5-32-544"``.
+    """An immutable SID, equal to its canonical text: ``Sid("s-1-0x5-32-0x220") == "S-1-5-32-544"``.
 
-    The authority is decimal below 2**32, else ``0x`` and twelve hexadecimal digits (MS-DTYP 2.4.2.1).
+    The authority is decimal below 2**32, else hexadecimal with upper-case digits and no leading zeros, as Windows
+    writes it: equal SIDs are equal texts.  The twelve digits of MS-DTYP 2.4.2.1 are read as well.
 
     Raises:
         SidError: the text is not a SID.
@@ -52,7 +54,7 @@ class Sid(str):
         for number in subauthorities:
             if not 0 <= number < 1 << 32:
                 raise SidError(f"SID subauthority {number} does not fit into 32 bits", hint=_SHAPE)
-        head = str(authority) if authority < 1 << 32 else f"0x{authority:012x}"
+        head = str(authority) if authority < 1 << 32 else f"0x{authority:X}"
         return str.__new__(cls, "-".join(("S-1", head, *map(str, subauthorities))))
 
     @classmethod
@@ -113,29 +115,28 @@ class Sid(str):
 
 
 def _read(text: str) -> tuple[int, ...]:
-    parts = text.split("-")
+    parts = text.split("-", MAX_SUBAUTHORITIES + 3)  # more parts than a SID has are one too many all the same
     if len(parts) < 4 or parts[0] not in ("S", "s"):
         raise SidError(f"not a SID: {_shown(text)}", hint=_SHAPE)
     if parts[1] != "1":
         raise SidError(f"SID revision {_shown(parts[1])} in {_shown(text)} is not 1", hint=_SHAPE)
-    return _authority(parts[2], text), *[_decimal(part, text) for part in parts[3:]]
+    return _number(parts[2], 48, text), *[_number(part, 32, text) for part in parts[3:]]
 
 
-def _authority(part: str, text: str) -> int:
-    if part[:2] in ("0x", "0X"):
-        digits = part[2:]
-        if not 1 <= len(digits) <= 12 or not set(digits) <= set("0123456789abcdefABCDEF"):
-            raise SidError(f"SID authority {_shown(part)} in {_shown(text)} is not 0x and up to 12 hexadecimal digits",
-                           hint=_SHAPE)
-        return int(digits, 16)
-    return _decimal(part, text)
-
-
-def _decimal(part: str, text: str) -> int:
-    # str.isdigit alone would let other scripts' digits through, and int() takes underscores and blanks.
-    if not (part.isascii() and part.isdigit() and len(part) <= 10 and int(part) < 1 << 32):
-        raise SidError(f"{_shown(part)} in SID {_shown(text)} is not a decimal number below 2**32", hint=_SHAPE)
-    return int(part)
+def _number(part: str, bits: int, text: str) -> int:
+    """A part of a SID: decimal without leading zeros, or hexadecimal, as Windows reads both everywhere in a SID."""
+    digits = part[2:] if part[:2] in ("0x", "0X") else ""
+    if digits and len(digits) <= 12 and _HEXADECIMAL.issuperset(digits):
+        number = int(digits, 16)
+    # str.isdigit alone would let other scripts' digits through, and int() takes underscores and blanks.  A leading zero
+    # is forbidden by MS-DTYP 2.4.2.1, and not all readers agree whether it means octal.
+    elif part.isascii() and part.isdigit() and len(part) <= 15 and (part[0] != "0" or part == "0"):
+        number = int(part)
+    else:
+        number = -1
+    if not 0 <= number < 1 << bits:
+        raise SidError(f"{_shown(part)} in SID {_shown(text)} is not a number below 2**{bits}", hint=_SHAPE)
+    return number
 
 
 def _shown(text: str) -> str:

@@ -73,7 +73,7 @@ ALIASES: Mapping[str, Sid] = {
             " LU=S-1-5-32-559 IS=S-1-5-32-568 CY=S-1-5-32-569 ER=S-1-5-32-573 CD=S-1-5-32-574 RA=S-1-5-32-575"
             " ES=S-1-5-32-576 MS=S-1-5-32-577 HA=S-1-5-32-578 AA=S-1-5-32-579 RM=S-1-5-32-580 UD=S-1-5-84-0-0-0-0-0"
             " AC=S-1-15-2-1 LW=S-1-16-4096 ME=S-1-16-8192 MP=S-1-16-8448 HI=S-1-16-12288 SI=S-1-16-16384"
-            " AS=S-1-18-1 SS=S-1-18-2"
+            " AS=S-1-18-1 SS=S-1-18-2 HO=S-1-5-32-584 SH=S-1-5-32-585"
         ).split()
     )
 }
@@ -88,7 +88,8 @@ DOMAIN_ALIASES: Mapping[str, int] = {
 MACHINE_ALIASES: Mapping[str, int] = {"LA": 500, "LG": 501}
 """Alias to relative identifier among the machine's own accounts."""
 
-_ALIAS_OF = {sid: alias for alias, sid in ALIASES.items()}
+_NEW = ("HO", "SH")  # Windows 11 24H2; older ones read the numbers only, so they are never written
+_ALIAS_OF = {sid: alias for alias, sid in ALIASES.items() if alias not in _NEW}
 _NAME_OF = {value: name for name, value in list(globals().items()) if isinstance(value, Sid)}
 _NAMED = {name: sid for sid, name in _NAME_OF.items()}
 
