@@ -105,9 +105,9 @@ class Ace(Record):
         return self.mask.to_bytes(4, "little") + guids + self.sid.to_bytes() + self.data
 
     @classmethod
-    def from_bytes(cls, data: bytes, offset: int = 0) -> Ace:
-        """The ACE that begins at ``offset``.  Raises DescriptorError."""
-        left = len(data) - offset
+    def from_bytes(cls, data: bytes, offset: int = 0, limit: int = -1) -> Ace:
+        """The ACE that begins at ``offset`` and ends before ``limit`` (-1: the end).  Raises DescriptorError."""
+        left = (len(data) if limit < 0 else limit) - offset
         if offset < 0 or left < HEADER:
             raise DescriptorError(f"an ACE needs {HEADER} bytes, {max(left, 0)} are left", offset=offset,
                                   hint="the ACL's count or an ACE's size is wrong, or the data is cut off")
@@ -135,7 +135,7 @@ class Ace(Record):
                     _need(at, 16, end, "a GUID")
                     guids[index] = guid_from_bytes(data[at : at + 16])
                     at += 16
-        sid = Sid.from_bytes(data[:end], at)
+        sid = Sid.from_bytes(data, at, end)
         rest = at + 8 + 4 * data[at + 1]
         return cls(type=kind, flags=flags, mask=mask, sid=sid, data=data[rest:end],
                    object_type=guids[0], inherited_object_type=guids[1])

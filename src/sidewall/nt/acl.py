@@ -60,9 +60,9 @@ class Acl(Record):
             raise DescriptorError(f"ACL size {size} is not a multiple of 4 from {HEADER} to the {left} bytes left",
                                   offset=offset + 2, hint="the data is damaged or cut off")
         count = int.from_bytes(data[offset + 4 : offset + 6], "little")
-        body, at, entries = data[: offset + size], offset + HEADER, []
+        at, entries = offset + HEADER, []
         for _ in range(count):
-            entries.append(Ace.from_bytes(body, at))
+            entries.append(Ace.from_bytes(data, at, offset + size))
             at += int.from_bytes(data[at + 2 : at + 4], "little")
         return cls(aces=tuple(entries), revision=revision)
 

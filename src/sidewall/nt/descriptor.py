@@ -10,6 +10,8 @@ from sidewall.nt.errors import DescriptorError
 from sidewall.nt.sid import Sid
 from sidewall.record import Record
 
+TYPE_CHECKING = False
+
 SE_OWNER_DEFAULTED = 0x0001
 SE_GROUP_DEFAULTED = 0x0002
 SE_DACL_PRESENT = 0x0004
@@ -51,14 +53,16 @@ class SecurityDescriptor(Record):
     control: int = 0
     rm_control: int = 0
 
-    def __init__(self, **values: object) -> None:
-        super().__init__(**values)
-        control = self.control & ~SE_SELF_RELATIVE
-        if self.dacl is not None:
-            control |= SE_DACL_PRESENT
-        if self.sacl is not None:
-            control |= SE_SACL_PRESENT
-        self.__dict__["control"] = control
+    if not TYPE_CHECKING:  # type checkers know the fields from the annotations
+
+        def __init__(self, **values: object) -> None:
+            super().__init__(**values)
+            control = self.control & ~SE_SELF_RELATIVE
+            if self.dacl is not None:
+                control |= SE_DACL_PRESENT
+            if self.sacl is not None:
+                control |= SE_SACL_PRESENT
+            self.__dict__["control"] = control
 
     def to_bytes(self, order: tuple[str, ...] = MADE) -> bytes:
         """The self-relative packet with its parts in ``order`` (`MADE`, `QUERIED` or what `order_of` says).
@@ -93,28 +97,33 @@ class SecurityDescriptor(Record):
         if not control & SE_SELF_RELATIVE:
             raise DescriptorError(f"control 0x{control:04x} says that the descriptor is not self-relative", offset=2,
                                   hint="capture it self-relative: an absolute one holds addresses of a process")
-        offsets = {name: int.from_bytes(data[at : at + 4], "little") for name, at in _FIELDS}
-        for name, at in _FIELDS:
-            _check(name, offsets[name], at, data)
-        dacl_at = offsets["dacl"] if control & SE_DACL_PRESENT else 0
-        sacl_at = offsets["sacl"] if control & SE_SACL_PRESENT else 0
+        owner, group, sacl, dacl = (_offset(data, name, at, control) for name, at in _FIELDS)
         return cls(
-            owner=Sid.from_bytes(data, offsets["owner"]) if offsets["owner"] else None,
-            group=Sid.from_bytes(data, offsets["group"]) if offsets["group"] else None,
-            dacl=Acl.from_bytes(data, dacl_at) if dacl_at else None,
-            sacl=Acl.from_bytes(data, sacl_at) if sacl_at else None,
+            owner=Sid.from_bytes(data, owner) if owner else None,
+            group=Sid.from_bytes(data, group) if group else None,
+            dacl=Acl.from_bytes(data, dacl) if dacl else None,
+            sacl=Acl.from_bytes(data, sacl) if sacl else None,
             control=control, rm_control=data[1],
         )
 
 
-def _check(name: str, offset: int, at: int, data: bytes) -> None:
-    if offset and (offset < HEADER or offset & 3 or offset >= len(data)):
-        raise DescriptorError(f"offset {offset} of the {name} is not a multiple of 4 from {HEADER} to {len(data)}",
+_PRESENT = {"dacl": SE_DACL_PRESENT, "sacl": SE_SACL_PRESENT}
+
+
+def _offset(data: bytes, name: str, at: int, control: int) -> int:
+    """Where a part lies; 0 if it is not there, or if control says that what is there does not count."""
+    offset = int.from_bytes(data[at : at + 4], "little")
+    needed = _PRESENT.get(name, 0)
+    if not offset or (needed and not control & needed):
+        return 0
+    if offset < HEADER or offset & 3 or offset >= len(data):
+        raise DescriptorError(f"offset {offset} of the {name} is not a multiple of 4 from {HEADER} to {len(data) - 1}",
                               offset=at, hint="the data is damaged or cut off")
+    return offset
 
 
 def order_of(data: bytes) -> tuple[str, ...]:
-    """The order in which a packet's parts lie, for `to_bytes`; absent ones stand where `MADE` has them.
+    """The order in which a packet's parts lie, for `to_bytes`; absent ones come first, where they make no difference.
 
     Raises DescriptorError if the packet is too short for a header.
     """

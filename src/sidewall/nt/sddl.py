@@ -274,7 +274,7 @@ def ace_text(entry: Ace) -> str:
         fields.append(attribute.format(entry.data))
     elif entry.data and entry.type in aces.CALLBACK_TYPES:
         fields.append(condition.format(entry.data))
-    elif entry.data:
+    elif entry.data.strip(b"\0"):  # zeros are padding, which some directories add and MS-DTYP 2.4.4 allows
         raise SddlError(f"an entry of type {kind} carries {len(entry.data)} bytes that SDDL has no word for",
                         hint="keep the descriptor's bytes")
     return f"({';'.join(fields)})"

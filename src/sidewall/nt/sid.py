@@ -58,11 +58,15 @@ class Sid(str):
         return str.__new__(cls, "-".join(("S-1", head, *map(str, subauthorities))))
 
     @classmethod
-    def from_bytes(cls, data: bytes, offset: int = 0) -> Self:
-        """The SID that begins at ``offset``; what follows it is not looked at.  Raises DescriptorError."""
+    def from_bytes(cls, data: bytes, offset: int = 0, limit: int = -1) -> Self:
+        """The SID that begins at ``offset`` and ends before ``limit`` (-1: the end of the data).
+
+        What follows it is not looked at.  Raises DescriptorError.
+        """
+        limit = len(data) if limit < 0 else limit
         end = offset + HEAD
-        if not 0 <= offset <= len(data) - HEAD:
-            raise DescriptorError(f"a SID needs {HEAD} bytes, {max(len(data) - offset, 0)} are left", offset=offset,
+        if not 0 <= offset <= limit - HEAD:
+            raise DescriptorError(f"a SID needs {HEAD} bytes, {max(limit - offset, 0)} are left", offset=offset,
                                   hint="the data is cut off, or an offset in it is wrong")
         if data[offset] != REVISION:
             raise DescriptorError(f"SID revision {data[offset]} is not {REVISION}", offset=offset,
@@ -71,8 +75,8 @@ class Sid(str):
         if not 1 <= count <= MAX_SUBAUTHORITIES:
             raise DescriptorError(f"a SID has 1 to {MAX_SUBAUTHORITIES} subauthorities, not {count}",
                                   offset=offset + 1, hint="a SID without subauthorities has no text and names nobody")
-        if end + 4 * count > len(data):
-            raise DescriptorError(f"a SID of {HEAD + 4 * count} bytes does not fit into the {len(data) - offset} left",
+        if end + 4 * count > limit:
+            raise DescriptorError(f"a SID of {HEAD + 4 * count} bytes does not fit into the {limit - offset} left",
                                   offset=offset, hint="the data is cut off, or an offset in it is wrong")
         return cls.of(int.from_bytes(data[offset + 2 : end], "big"),
                       *[int.from_bytes(data[at : at + 4], "little") for at in range(end, end + 4 * count, 4)])

@@ -7,7 +7,7 @@ Must not know: how an access check walks (`access_check` does).
 from __future__ import annotations
 
 from sidewall.nt.acl import Acl
-from sidewall.nt.errors import TokenError
+from sidewall.nt.errors import SidError, TokenError
 from sidewall.nt.sid import Sid
 from sidewall.nt.wellknown import ALL_APPLICATION_PACKAGES, ALL_RESTRICTED_APPLICATION_PACKAGES
 from sidewall.record import Record
@@ -124,30 +124,31 @@ class Token(Record):
         ``user_deny_only``, ``no_write_up``, ``package``, ``capabilities``, ``lpac``, ``owner``, ``primary_group``.
 
         Raises:
-            TokenError: a key is missing, unknown, or of the wrong shape.
-            SidError: a text is not a SID.
+            TokenError: a key is missing or unknown, or a value has the wrong shape or is no SID.
         """
+        if not isinstance(given, dict):
+            raise TokenError(f"a token is an object, not {given!r:.60}", hint='write {"user": "S-1-5-21-..."}')
         unknown = sorted(set(given) - _KEYS)
         if unknown:
-            raise TokenError(f"unknown key {unknown[0]!r} in a token", hint="known: " + ", ".join(sorted(_KEYS)))
-        if not isinstance(given.get("user"), str):
+            raise TokenError(f"unknown key {unknown[0]!r:.60} in a token", hint="known: " + ", ".join(sorted(_KEYS)))
+        user = _sid(given, "user")
+        if user is None:
             raise TokenError("a token has no user", hint="give the user's SID as 'user'")
         restricted = given.get("restricted")
-        package = given.get("package")
         return cls(
-            user=Sid(given["user"]),
-            groups=tuple(_group(item) for item in given.get("groups") or ()),
-            restricting=None if restricted is None else tuple(Sid(text) for text in restricted),
-            write_restricted=bool(given.get("write_restricted", False)),
-            privileges=frozenset(given.get("privileges") or ()),
-            integrity=int(given.get("integrity", MEDIUM)),
-            user_deny_only=bool(given.get("user_deny_only", False)),
-            no_write_up=bool(given.get("no_write_up", True)),
-            owner=Sid(given["owner"]) if given.get("owner") else None,
-            primary_group=Sid(given["primary_group"]) if given.get("primary_group") else None,
-            package=Sid(package) if package else None,
-            capabilities=tuple(Sid(text) for text in given.get("capabilities") or ()),
-            lpac=bool(given.get("lpac", False)),
+            user=user,
+            groups=tuple(_group(item) for item in _items(given, "groups")),
+            restricting=None if restricted is None else _sids(given, "restricted"),
+            write_restricted=_flag(given, "write_restricted"),
+            privileges=frozenset(_text(item, "privileges") for item in _items(given, "privileges")),
+            integrity=_integrity(given.get("integrity", MEDIUM)),
+            user_deny_only=_flag(given, "user_deny_only"),
+            no_write_up=_flag(given, "no_write_up", True),
+            owner=_sid(given, "owner"),
+            primary_group=_sid(given, "primary_group"),
+            package=_sid(given, "package"),
+            capabilities=_sids(given, "capabilities"),
+            lpac=_flag(given, "lpac"),
         )
 
 
@@ -159,10 +160,55 @@ _KEYS = frozenset({
 
 def _group(item: Any) -> Group:
     if not isinstance(item, (list, tuple)) or len(item) != 2:
-        raise TokenError(f"not a group of a token: {item!r}", hint='a group reads ["S-1-5-32-545", "enabled"]')
-    text, state = item
-    if isinstance(state, int):
-        return Group(sid=Sid(text), attributes=state)
-    if state not in _STATES:
-        raise TokenError(f"group state {state!r} of {text} is unknown", hint="known: " + ", ".join(_STATES))
-    return Group(sid=Sid(text), attributes=_STATES[state])
+        raise TokenError(f"not a group of a token: {item!r:.80}", hint='a group reads ["S-1-5-32-545", "enabled"]')
+    sid = _read(item[0], "groups")
+    state = item[1]
+    attributes = _STATES.get(state) if isinstance(state, str) else state
+    if type(attributes) is not int or not 0 <= attributes < 1 << 32:
+        raise TokenError(f"state {state!r:.60} of group {sid} is unknown",
+                         hint="known: " + ", ".join(_STATES) + ", or SE_GROUP_* bits as a number")
+    return Group(sid=sid, attributes=attributes)
+
+
+def _integrity(level: Any) -> int:
+    if type(level) is not int or not 0 <= level < 1 << 32:
+        raise TokenError(f"integrity {level!r:.60} is no level", hint="write 4096 (low), 8192 (medium), 12288 (high)")
+    return level
+
+
+def _flag(given: Mapping[str, Any], key: str, default: bool = False) -> bool:
+    value = given.get(key, default)
+    if not isinstance(value, bool):
+        raise TokenError(f"{key!r} of a token is {value!r:.60}", hint="write true or false")
+    return value
+
+
+def _items(given: Mapping[str, Any], key: str) -> list[Any] | tuple[Any, ...]:
+    value = given.get(key)
+    if value is None:
+        return ()
+    if not isinstance(value, (list, tuple)):
+        raise TokenError(f"{key!r} of a token is {value!r:.60}", hint="write a list")
+    return value
+
+
+def _text(item: Any, key: str) -> str:
+    if not isinstance(item, str):
+        raise TokenError(f"{item!r:.60} stands in {key!r} of a token", hint="write a text")
+    return item
+
+
+def _read(item: Any, key: str) -> Sid:
+    try:
+        return Sid(_text(item, key))
+    except SidError as error:
+        raise TokenError(f"{key!r} of a token: {error.message}", hint=error.hint) from None
+
+
+def _sid(given: Mapping[str, Any], key: str) -> Sid | None:
+    value = given.get(key)
+    return None if value is None else _read(value, key)
+
+
+def _sids(given: Mapping[str, Any], key: str) -> tuple[Sid, ...]:
+    return tuple(_read(item, key) for item in _items(given, key))
