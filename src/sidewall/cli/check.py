@@ -6,6 +6,7 @@ Knows: what a word on the command line means, how an answer is printed.  Must no
 from __future__ import annotations
 
 import os
+import stat
 
 from sidewall.cli import paint
 from sidewall.cli.choice import policy_for, workspace
@@ -29,8 +30,9 @@ def main(arguments: Namespace) -> int:
     """Prints the answers; exit code 1 when one of them is no.  Raises SidewallError."""
     options = {key: value for key, value in chosen(arguments).items() if key not in ("read", "write")}
     here = workspace()
-    requests = questions(arguments.target, here, read=arguments.read, write=arguments.write)
     policy = policy_for(options, here)
+    requests = questions(arguments.target, here, read=arguments.read, write=arguments.write,
+                         sockets=policy.network.unix_sockets)
     found = [answer(policy, request) for request in requests]
     if arguments.json:
         paint.print_json({"schema": 1, "answers": found})
@@ -41,21 +43,26 @@ def main(arguments: Namespace) -> int:
     return 0 if all(each["allowed"] for each in found) else DENIED
 
 
-def questions(target: str, here: str, *, read: bool, write: bool) -> list[Request]:
+def questions(target: str, here: str, *, read: bool, write: bool, sockets: tuple[str, ...] = ()) -> list[Request]:
     """What is asked.
 
     A word is a host when it has a scheme, or when it looks like ``name.tld``, ``host:port`` or an address and there is
-    no such file; with ``--read`` or ``--write`` it is a path.  Raises UsageError.
+    no such file; with ``--read`` or ``--write`` it is a path.  A path that is a unix socket, or is among ``sockets``,
+    is asked whether it can be connected to, and so is ``@name``.  Raises UsageError.
     """
     if not target:
         raise UsageError("nothing to check: the target is empty", hint="sidewall check PATH, or check HOST[:PORT]")
     if "://" in target:
         host = target.split("://", 1)[1].split("/", 1)[0].rpartition("@")[2]
         return [Request(action="connect", target=host)]
+    if target.startswith("@") and not (read or write or os.path.lexists(target)):
+        return [Request(action="connect", target=target)]
     path = os.path.expanduser(target)
     if not (read or write or os.path.lexists(path)) and _like_a_host(target):
         return [Request(action="connect", target=target)]
     absolute = os.path.normpath(os.path.join(here, path))
+    if not (read or write) and (absolute in sockets or _is_socket(absolute)):
+        return [Request(action="connect", target=absolute)]
     both = read == write
     return [Request(action=action, target=absolute) for action, asked in (("read", read), ("write", write))
             if asked or both]
@@ -67,10 +74,21 @@ def _like_a_host(word: str) -> bool:
     return "." in word or ":" in word or word == "localhost"
 
 
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def answer(policy: Policy, request: Request) -> dict[str, Any]:
-    """One decision as plain data.  A path is asked for as it is written and as its links lead; the stricter holds."""
+    """One decision as plain data.  A path is asked for as it is written and as its links lead; the stricter holds.  A
+    socket that is not listed by one name is reached by another that is."""
     decision = decide(policy, request)
     real = os.path.realpath(request.target) if request.action != "connect" else request.target
+    if not decision.allowed and request.action == "connect" and request.target.startswith("/"):
+        behind = decide(policy, request.replace(target=os.path.realpath(request.target)))
+        decision = behind if behind.source.key == "network.unix_sockets" else decision
     through = ""
     if decision.allowed and real != request.target:
         behind = decide(policy, request.replace(target=real))

@@ -47,9 +47,9 @@ class Network(Section, frozen=True):
     deny: Annotated[list[Text], Meta(
         description="Hosts that stay unreachable, on every port unless one is named.")] = []
     loopback_ports: Annotated[list[Port], Meta(
-        description="Ports of the host's own loopback that can be reached.")] = []
+        description="TCP ports of the host's own loopback that 127.0.0.1 and ::1 inside stand for.")] = []
     unix_sockets: Annotated[list[PathText], Meta(
-        description="Unix sockets (or named pipes) of the host that can be reached.")] = []
+        description="Unix stream sockets (or named pipes) of the host that can be connected to, by path.")] = []
 
 
 class Env(Section, frozen=True):

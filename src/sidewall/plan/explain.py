@@ -125,6 +125,16 @@ def _git_overlay(step: steps.GitOverlay) -> Entry:
                        "afterwards")
 
 
+def _host_socket(step: steps.HostSocket) -> Entry:
+    place = f" (really {step.real})" if step.real != step.path else ""
+    absent = "" if step.present else ", once it is there"
+    return Entry(title=f"can be connected to: {step.path}{place}{absent}")
+
+
+def _host_ports(step: steps.HostPorts) -> Entry:
+    return Entry(title="carried to the host's loopback, TCP: ports " + ", ".join(str(port) for port in step.ports))
+
+
 def _proc(step: steps.Proc) -> Entry:
     covered = ("covered: " + ", ".join(step.masked),) if step.masked else ()
     return Entry(title="a process file system of its own, read-only", details=covered)
@@ -188,6 +198,8 @@ _SENTENCES: dict[str, Any] = {
     "Protect": _protect,
     "Placeholder": _placeholder,
     "GitOverlay": _git_overlay,
+    "HostSocket": _host_socket,
+    "HostPorts": _host_ports,
     "Proc": _proc,
     "Devices": _devices,
     "Loopback": _loopback,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from sidewall.record import Record
 
 DIRECTORY, FILE, SYMLINK, OTHER, MISSING = "directory", "file", "symlink", "other", "missing"
+SOCKET = "socket"
 
 
 class PathFact(Record):
@@ -31,6 +32,19 @@ class GitFact(Record):
     kind: str
     common: str = ""
     problem: str = ""
+
+
+class SocketFact(Record):
+    """A unix socket that the policy names: what is there, where it really lies (also when it is missing), its
+    identity, the directories that hold the symbolic links on the way, and whether it takes datagrams only."""
+
+    path: str
+    kind: str = MISSING
+    real: str = ""
+    device: int = 0
+    inode: int = 0
+    through: tuple[str, ...] = ()
+    datagram: bool = False
 
 
 class Listing(Record):
@@ -63,6 +77,7 @@ class LinuxFacts(Record):
     git: tuple[GitFact, ...] = ()
     matches: tuple[str, ...] = ()
     listings: tuple[Listing, ...] = ()
+    sockets: tuple[SocketFact, ...] = ()
     scanned: bool = True
     expanded: bool = True
     own: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from sidewall.plan.steps import (
     UNCONFINED,
     Devices,
     Hide,
+    HostSocket,
     Landlock,
     Loopback,
     Plan,
@@ -146,19 +147,22 @@ def _namespace(policy: Policy, facts: LinuxFacts, layout: linux_paths.Layout) ->
     steps: list[Step] = [Unshare(kinds=kinds_for(policy, NAMESPACE))]
     if policy.network.mode != NETWORK_ON:
         steps.append(Loopback())
+    steps += layout.ports
     steps += layout.placeholders
     steps.append(ReadOnlyRoot())
     steps += [PrivateTmpfs(path=path) for path in TEMPORARY]
     steps.append(PrivateTmpfs(path="/run", mode=0o755, sealed=True))
     steps += [Show(path=path) for path in RUN_SHOWN]
     # From the top down: what is shown may hold what is hidden, and the other way round.
-    views: list[Show | Hide] = [*(Show(path=path) for path in layout.shown), *layout.hides]
+    views: list[Show | Hide | HostSocket] = [*(Show(path=path) for path in layout.shown), *layout.hides]
+    views += [step for step in layout.sockets if not step.held]
     views.sort(key=_place)
     steps += views
     steps += layout.writable
     steps += layout.pins
     steps += layout.git
     steps += layout.protects
+    steps += [step for step in layout.sockets if step.held]
     steps += layout.masks
     steps.append(Proc(masked=MASKED_IN_PROC))
     steps.append(Devices())
@@ -178,8 +182,10 @@ def _namespace(policy: Policy, facts: LinuxFacts, layout: linux_paths.Layout) ->
     return tuple(steps)
 
 
-def _place(step: Show | Hide) -> tuple[list[str], bool]:
-    return (step.parent.split("/"), True) if isinstance(step, Hide) else (step.path.split("/"), False)
+def _place(step: Show | Hide | HostSocket) -> tuple[list[str], bool]:
+    if isinstance(step, Hide):
+        return step.parent.split("/"), True
+    return (step.real if isinstance(step, HostSocket) else step.path).split("/"), False
 
 
 def _landlock(policy: Policy, facts: LinuxFacts, layout: linux_paths.Layout) -> tuple[Step, ...]:
@@ -196,7 +202,9 @@ def _landlock(policy: Policy, facts: LinuxFacts, layout: linux_paths.Layout) -> 
         Privileges(),
         Landlock(abi=version, fs=writable | rights.READING, net=0 if online else rights.network(version),
                  scope=rights.scopes(version), rules=tuple(rules)),
-        Seccomp(arch=facts.machine, inet=online, unix="none", mediate_unix=False, shares_host=True),
+        *layout.sockets,
+        Seccomp(arch=facts.machine, inet=online, unix="mediated" if layout.sockets else "none",
+                mediate_unix=bool(layout.sockets), shares_host=True),
         _watch(policy, layout, each=True),
     )
 

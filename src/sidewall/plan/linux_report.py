@@ -51,6 +51,7 @@ def _namespace(policy: Policy, facts: LinuxFacts, layout: Layout) -> list[Guaran
         names = _line("protected-names", ENFORCED, "read-only binds, placeholders, git overlay with carry-over",
                       "new names in subdirectories are found when the cell ends")
     sockets = "the keeper answers each connect" if facts.notify else "seccomp: no unix sockets"
+    ports = _ports(layout)
     return [
         _line("write-outside", ENFORCED, "read-only mounts" + second, thin),
         _line("metadata-outside", ENFORCED, "read-only mounts"),
@@ -58,10 +59,11 @@ def _namespace(policy: Policy, facts: LinuxFacts, layout: Layout) -> list[Guaran
         _line("network-egress", ENFORCED, allowed if online else "network namespace with loopback only"),
         _line("network-host-loopback", OPEN, "none", "network = \"on\" shares the host's loopback",
               'use network = "off"') if online else
-        _line("network-host-loopback", ENFORCED, "network namespace"),
+        _line("network-host-loopback", ENFORCED, "network namespace" + ("; the keeper relays" if ports else ""), ports),
         _line("name-resolution", ENFORCED, allowed if online else "network namespace; resolver sockets hidden"),
         _line("unix-sockets-and-pipes", ENFORCED, f"{sockets}; /run, /tmp private; seccomp: no datagrams",
-              "abstract names of the host are refused by the keeper" if online else ""),
+              "; ".join(filter(None, ("abstract names of the host are refused by the keeper" if online else "",
+                                      _sockets(layout))))),
         _line("outside-processes", ENFORCED, "pid namespace; seccomp" + ("; Landlock scopes" if abi >= 6 else "")),
         _line("desktop", ENFORCED, "own /dev, /run and /tmp; no display variables; own ipc namespace"),
         _line("privileges", ENFORCED, "no new privileges, no capabilities, seccomp; no set-uid mounts"),
@@ -100,13 +102,27 @@ def _landlock(policy: Policy, facts: LinuxFacts, layout: Layout) -> list[Guarant
         _line("protected-names", PARTIAL, "recorded, compared after each command, put back",
               "between two checks a program outside can meet what the command wrote", _NAMESPACE_REMEDY),
         egress, loopback, resolution,
+        _line("unix-sockets-and-pipes", ENFORCED, "the keeper answers each connect; seccomp: no datagrams",
+              _sockets(layout) + "; sockets of the cell's own cannot be connected to") if layout.sockets else
         _line("unix-sockets-and-pipes", ENFORCED, "seccomp: no unix sockets but pairs"),
         processes,
-        _line("desktop", ENFORCED, "seccomp: no unix sockets; Landlock: no terminals, no devices"),
+        _line("desktop", ENFORCED, "seccomp: no unix sockets" + (" but those listed" if layout.sockets else "")
+              + "; Landlock: no terminals, no devices"),
         _line("privileges", ENFORCED, "no new privileges, no capabilities, seccomp"),
         _line("survivors", PARTIAL, "subreaper: every orphan is killed",
               "a keeper that is itself killed leaves orphans", _NAMESPACE_REMEDY),
     ]
+
+
+def _ports(layout: Layout) -> str:
+    """The host's ports that the policy lets be reached, in words; '' when there are none."""
+    ports = [str(port) for step in layout.ports for port in step.ports]
+    return "the policy allows the host's TCP ports " + ", ".join(ports) if ports else ""
+
+
+def _sockets(layout: Layout) -> str:
+    """The same for the host's unix sockets: all of them, since each is a way out."""
+    return "the policy allows " + ", ".join(step.path for step in layout.sockets) if layout.sockets else ""
 
 
 def _secrets(layout: Layout, tier: str) -> Guarantee:

@@ -95,6 +95,28 @@ class GitOverlay(Step):
     fresh: bool = False
 
 
+class HostSocket(Step):
+    """Programs inside can connect to the host's unix socket ``real`` by the name ``path`` (``@`` and an abstract name,
+    which is shared anyway): the keeper makes the connection.
+
+    ``held``: it lies in a writable root, so the thing of this identity (``device``, ``inode``) is bound there on
+    itself, and only that is ever connected to.  ``present``: it exists, so it can be shown inside.
+    """
+
+    path: str
+    real: str
+    device: int = 0
+    inode: int = 0
+    held: bool = False
+    present: bool = True
+
+
+class HostPorts(Step):
+    """Connections inside to 127.0.0.1 and ::1 on these TCP ports are carried to the host's loopback."""
+
+    ports: tuple[int, ...]
+
+
 class Proc(Step):
     """A process file system of the cell's own, read-only, with ``masked`` entries covered."""
 

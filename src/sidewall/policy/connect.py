@@ -4,7 +4,7 @@ Knows: network modes, host rules, sockets by path.  Must not know: resolvers, pr
 
 Loopback inside the cell always works.  ``off`` allows nothing else, ``on`` every host.  With ``proxy`` the most
 specific host rule that matches decides, deny before allow at equal specificity; without one the host is denied.  A
-unix socket or a named pipe may be reached when it is listed, or when it lies where the command may write anyway.
+unix socket or a named pipe may be reached when it is listed; where the command may write, the sandbox's own.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from sidewall.policy.model import (
     Source,
 )
 
+_CARRIED = ("localhost", "127.0.0.1", "::1")
+"""The loopback addresses whose ports can be the host's."""
 _PIPES = ("\\\\.\\pipe\\", "\\\\?\\pipe\\")
 
 
@@ -57,7 +59,8 @@ def _host(network: Network, found: hosts.Host, port: int) -> Decision:
     if network.mode == NETWORK_ON:
         return Decision(allowed=True, reason="the network is on", kind="network")
     if hosts.is_loopback(found):
-        where = "the host's own" if port in network.loopback_ports else "the sandbox's own, not the host's"
+        lent = port in network.loopback_ports and hosts.show(found) in _CARRIED
+        where = "the host's own (TCP)" if lent else "the sandbox's own, not the host's"
         return Decision(allowed=True, reason=f"loopback is always there; port {port} is {where}", kind="loopback")
     if network.mode != NETWORK_PROXY:
         return Decision(allowed=False, reason=f"{shown} cannot be reached: the network is off", kind="network")
@@ -108,7 +111,8 @@ def _socket(policy: Policy, target: str) -> Decision:
             return Decision(allowed=True, reason=listed, kind="socket", source=Source(key="network.unix_sockets"))
     inner = decide(policy, Request(action=WRITE, target=target))
     if inner.allowed:
-        return inner.replace(reason=f"{target!r} can be reached: it lies where the command may write", kind="socket")
+        return inner.replace(reason=f"{target!r} can be reached: it lies where the command may write; the host's own "
+                                    "sockets there are named one by one", kind="socket")
     mode = "" if policy.network.mode == NETWORK_OFF else f" (the network being {policy.network.mode} changes nothing)"
     return Decision(allowed=False, kind="socket", rule=inner.rule, source=inner.source,
                     reason=f"{target!r} cannot be reached: sockets of the host are named one by one{mode}")

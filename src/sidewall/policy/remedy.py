@@ -11,6 +11,7 @@ from sidewall.policy import hosts, paths, secrets
 from sidewall.policy.connect import is_socket
 from sidewall.policy.model import (
     BUILT_IN,
+    NETWORK_ON,
     NETWORK_PROXY,
     READ,
     Decision,
@@ -111,7 +112,8 @@ def _settings(policy: Policy, holder: str) -> bool:
 
 def _connect(policy: Policy, target: str, decision: Decision) -> str:
     if is_socket(target, policy.flavour):
-        if target[:1] in ("@", "\0") or not target.isprintable():
+        abstract = target[:1] in ("@", "\0") and policy.network.mode != NETWORK_ON
+        if abstract or target[:1] == "\0" or not target.isprintable():
             return ""
         return f"network.unix_sockets = [{toml(target)}]"
     if isinstance(decision.rule, HostRule):

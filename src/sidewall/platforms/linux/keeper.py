@@ -105,8 +105,21 @@ class Keeper:
         self._link = None
         if not data or not descriptors:
             return -1
-        mounts, processes, network = marshal.loads(data[1:])
-        self._mediator = mediator.Mediator(descriptors[0], mounts, processes, network, self._administration)
+        told = marshal.loads(data[1:])
+        lent_part = relay_part = None
+        if told["names"] or told["lent"]:
+            from sidewall.platforms.linux import lent
+
+            lent_part = lent.Lent(told["names"], told["lent"])
+        if told["listening"]:
+            from sidewall.platforms.linux import relay
+
+            mediator.raise_open_files()
+            relay_part = relay.Relay(descriptors[-told["listening"]:])
+        if not told["asks"]:
+            return -1
+        self._mediator = mediator.Mediator(descriptors[0], told["mounts"], told["processes"], told["network"],
+                                           self._administration, lent_part, relay_part)
         return descriptors[0]
 
     def _end(self) -> None:

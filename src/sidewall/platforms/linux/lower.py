@@ -21,8 +21,10 @@ _RESOURCES = {"fsize": 1, "data": 2, "core": 4, "nproc": 6, "nofile": 7}
 def lower(plan: Plan, temporary: str) -> dict[str, Any]:
     """The message for init.  ``temporary`` is the private directory of a cell without mounts, or ''."""
     writable = [step for step in plan.steps if isinstance(step, steps.Writable)]
-    shown = [step.path for step in plan.steps if isinstance(step, steps.Show)]
+    lent = {step.real for step in plan.steps if isinstance(step, steps.HostSocket) and step.present and not step.held}
+    shown = [step.path for step in plan.steps if isinstance(step, steps.Show) and step.path not in lent] + sorted(lent)
     message: dict[str, Any] = {"operations": [], "landlock": None, "filter": b"", "mediate": False, "limits": [],
+                               "names": [], "ports": (),
                                "cwd": os.fsencode(plan.policy.workspace), "umask": _umask(),
                                "privileges": any(isinstance(step, steps.Privileges) for step in plan.steps)}
     late: list[tuple[Any, ...]] = []
@@ -38,10 +40,17 @@ def lower(plan: Plan, temporary: str) -> dict[str, Any]:
         elif isinstance(step, steps.Hide):
             operations.append(("hide", step.parent, list(step.names)))
             late.append(("seal", step.parent))
-        elif isinstance(step, steps.Show):
+        elif isinstance(step, steps.Show) and step.path not in lent:
             operations.append(("show", step.path))
         elif isinstance(step, steps.Writable) and plan.tier == steps.NAMESPACE:
             operations.append(("writable", step.path))
+        elif isinstance(step, steps.HostSocket):
+            if not step.held:
+                message["names"].append((os.fsencode(step.path), os.fsencode(step.real)))
+            if step.present and plan.tier == steps.NAMESPACE and not step.path.startswith("@"):
+                operations.append(("socket", step.real, step.device, step.inode, step.held))
+        elif isinstance(step, steps.HostPorts):
+            message["ports"] = step.ports
         elif isinstance(step, steps.GitOverlay):
             operations.append(("git", step.path))
         elif isinstance(step, steps.Pin):

@@ -19,6 +19,11 @@ import stat
 from sidewall.platforms.linux import listeners, seccomp, syscalls
 from sidewall.platforms.linux.build import mount_id
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sidewall.platforms.linux.lent import Lent
+    from sidewall.platforms.linux.relay import Relay
+
 EAGAIN, EACCES, EFAULT, EINVAL, ENETUNREACH, ECONNREFUSED, EBADF = 11, 13, 14, 22, 101, 111, 9
 _LONGEST_ADDRESS = 128
 _MOST_THREADS = 256
@@ -27,17 +32,20 @@ _STACK = 256 << 10
 
 class Mediator:
     """``mounts`` are (mount id, whether only the cell can put a socket there); ``processes`` and ``network`` name the
-    cell's namespaces, as in /proc/<pid>/ns; attempts go to ``administration``."""
+    cell's namespaces, as in /proc/<pid>/ns; attempts go to ``administration``; ``lent`` and ``relay`` are what of the
+    host's may be reached."""
 
     def __init__(self, listener: int, mounts: list[tuple[int, bool]], processes: str, network: str,
-                 administration: _socket.socket) -> None:
+                 administration: _socket.socket, lent: Lent | None = None, relay: Relay | None = None) -> None:
         self._listener = listener
         self._mounts = dict(mounts)
         self._administration = administration
+        self._lent = lent
+        self._relay = relay
         self._busy = 0
         self._counting = _thread.allocate_lock()
         _thread.stack_size(_STACK)
-        _raise_open_files()
+        raise_open_files()
         self._processes = processes
         self._shared_network = network == os.readlink("/proc/self/ns/net")
 
@@ -93,6 +101,9 @@ class Mediator:
             try:
                 if socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_DOMAIN) == _socket.AF_UNIX:
                     return self._connect_unix(socket, thread, address)
+                stream = socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_TYPE) == _socket.SOCK_STREAM
+                if stream and self._relay is not None and self._relay.refuses(address):
+                    return ECONNREFUSED
                 errno = _raw_connect(socket.fileno(), address)
                 if errno == ENETUNREACH:
                     self._attempt("connect", _readable(address))
@@ -108,20 +119,33 @@ class Mediator:
             return _raw_connect(socket.fileno(), address)
         if address[2] == 0:
             if self._shared_network:
+                if self._lent is not None and self._lent.abstract(address[3:]):
+                    return _raw_connect(socket.fileno(), address)
                 self._attempt("unix", "@" + os.fsdecode(address[3:]))
                 return ECONNREFUSED
             return _raw_connect(socket.fileno(), address)
         path = address[2:].partition(b"\0")[0]
-        target = _resolve(thread, path)
+        try:
+            target = _resolve(thread, path)
+        except OSError:
+            errno = self._connect_unseen(socket, thread, path)
+            if errno is None:
+                raise
+            return errno
         try:
             found = os.fstat(target)
             if not stat.S_ISSOCK(found.st_mode):
                 return ECONNREFUSED
-            private = self._mounts.get(mount_id(target))
+            mount = mount_id(target)
+            if self._lent is not None:
+                errno = self._lent.connect(target, mount, lambda name: _connect_by_name(socket, name))
+                if errno is not None:
+                    return errno
+            private = self._mounts.get(mount)
             if private is None or (not private and self._listens_outside(found)):
                 self._attempt("unix", os.fsdecode(path))
                 return EACCES
-            errno = _raw_connect(socket.fileno(), b"\x01\x00" + f"/proc/self/fd/{target}".encode() + b"\0")
+            errno = _connect_by_name(socket, b"/proc/self/fd/%d" % target)
         finally:
             os.close(target)
         if errno == 0 and not private and not self._is_ours(socket):
@@ -130,6 +154,13 @@ class Mediator:
             self._attempt("unix", os.fsdecode(path))
             return EACCES
         return errno
+
+    def _connect_unseen(self, socket: _socket.socket, thread: int, path: bytes) -> int | None:
+        """For a name that leads nowhere inside: the errno if it is a listed one, else None.  Raises OSError."""
+        if self._lent is None:
+            return None
+        real = self._lent.named(os.readlink(b"/proc/%d/cwd" % thread), path)
+        return self._lent.connect_by_name(real, lambda name: _connect_by_name(socket, name)) if real else None
 
     def _listens_outside(self, found: os.stat_result) -> bool:
         """Whether a process outside listens below a writable root.  It is not even connected to: another thread could
@@ -186,7 +217,7 @@ def _read(thread: int, pointer: int, length: int) -> bytes:
     return buffer.raw
 
 
-def _raise_open_files() -> None:
+def raise_open_files() -> None:
     """Each connection under way takes a few descriptors."""
     import resource
 
@@ -204,6 +235,10 @@ def _resolve(thread: int, path: bytes) -> int:
                                 resolve=syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS)
     finally:
         os.close(root)
+
+
+def _connect_by_name(socket: _socket.socket, name: bytes) -> int:
+    return _raw_connect(socket.fileno(), b"\x01\x00" + name + b"\0")
 
 
 def _raw_connect(descriptor: int, address: bytes) -> int:
