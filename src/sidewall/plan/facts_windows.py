@@ -107,7 +107,7 @@ class WindowsFacts(Record):
     ``matches`` what deny patterns match; ``linked`` files with several names in writable roots and ``reparses`` the
     reparse points there; ``tools`` directories that programs are started from.  ``scanned`` is False when a root was
     too large to look through, ``expanded`` when patterns were not followed to their end, ``audited`` when nobody
-    looked for places that are wide open (``wide``).  ``temp`` is the directory in which private temporary directories
+    looked for places that are open to all (``wide``).  ``temp`` is the directory in which private temporary directories
     are made.  ``environ`` are start-up variables with the system's own values.
     """
 
@@ -148,8 +148,6 @@ class WindowsFacts(Record):
     temp: str = ""
     environ: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
-
-    platform = "windows"
 
 
 __all__ = ["CREDENTIALS", "DIRECTORY", "FILE", "MISSING", "OTHER", "AccountFact", "Filtering", "GitFact", "Listing",
