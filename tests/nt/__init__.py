@@ -1,0 +1,1 @@
+"""Tests of the Windows security model: uses, attacks, vectors, properties, other engines as oracles."""
