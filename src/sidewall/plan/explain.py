@@ -49,6 +49,10 @@ def entries(plan: Plan) -> tuple[Entry, ...]:
 
 def entry(step: Step) -> Entry:
     """One step in words.  A step without a sentence of its own is shown by its name and its fields."""
+    if type(step).__module__.endswith(".windows_steps"):
+        from sidewall.plan import explain_windows
+
+        return explain_windows.entry(step)
     kind = type(step).__name__
     say = _SENTENCES.get(kind)
     return say(step) if say else _fields(step)
@@ -100,7 +104,7 @@ def _writable(step: steps.Writable) -> Entry:
 
 
 def _hide(step: steps.Hide) -> Entry:
-    return Entry(title=f"gone from {step.parent}", details=_some(step.names))
+    return Entry(title=f"gone from {step.parent}", details=some(step.names))
 
 
 def _mask(step: steps.Mask) -> Entry:
@@ -152,7 +156,7 @@ def _loopback(step: steps.Loopback) -> Entry:
 def _landlock(step: steps.Landlock) -> Entry:
     rules = tuple(f"{path} (rights {bits:#x})" for path, bits in step.rules)
     return Entry(title=f"Landlock, ABI {step.abi}: files {step.fs:#x}, network {step.net:#x}, scope {step.scope:#x}",
-                 details=_some(rules))
+                 details=some(rules))
 
 
 def _seccomp(step: steps.Seccomp) -> Entry:
@@ -179,7 +183,7 @@ def _watch(step: steps.Watch) -> Entry:
                  details=(*(f"below {root}" for root in step.roots), *held))
 
 
-def _some(lines: tuple[str, ...]) -> tuple[str, ...]:
+def some(lines: tuple[str, ...]) -> tuple[str, ...]:
     """The first few lines, and how many more there are."""
     rest = len(lines) - _SHOWN
     return lines if rest <= 1 else (*lines[:_SHOWN], f"and {rest} more")

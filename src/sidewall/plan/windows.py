@@ -181,7 +181,7 @@ def _steps(policy: Policy, facts: WindowsFacts, tier: str, layout: Layout, accou
     steps += layout.placeholders_in_order()
     steps += layout.edits.steps()
     steps += layout.refusals()
-    steps.append(windows_session.private_temp(facts, sid, runs_as))
+    steps.append(windows_session.private_temp(facts, sid, facts.group if account is not None else None))
     steps.append(windows_session.desktop(facts, runs_as))
     steps.append(windows_session.job(policy))
     steps.append(windows_token.recipe(tier, facts, sid, runs_as))

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from sidewall.plan.facts_windows import WindowsFacts
     from sidewall.policy.model import FileRule, Policy
 
+_STRICTNESS = (DENY, READ, WRITE)
+
 
 def lay_out(policy: Policy, facts: WindowsFacts, tier: str, capability: Sid, group: Sid | None) -> Layout:
     """Places every path.  ``group`` is None in the token tiers.
@@ -56,7 +58,14 @@ def lay_out(policy: Policy, facts: WindowsFacts, tier: str, capability: Sid, gro
 
 
 def _rules(policy: Policy, access: str) -> list[FileRule]:
-    rules = [rule for rule in policy.files if rule.access == access and not rule.glob]
+    """The rules of one access in order of the path, without those on whose very place a stricter one stands."""
+    strictest: dict[tuple[str, ...], int] = {}
+    for rule in policy.files:
+        if not rule.glob:
+            rank = _STRICTNESS.index(rule.access)
+            strictest[key(rule.path)] = min(rank, strictest.get(key(rule.path), rank))
+    rules = [rule for rule in policy.files if rule.access == access and not rule.glob
+             and strictest[key(rule.path)] == _STRICTNESS.index(access)]
     return sorted(rules, key=lambda rule: (key(rule.path), rule.path))
 
 

@@ -78,7 +78,7 @@ def _outside(facts: WindowsFacts, tier: str) -> list[Guarantee]:
         if not facts.audited:
             reasons.append("nobody looked for directories that are open to all users")
             remedy = remedy or "run `sidewall doctor`"
-        second = reasons
+        second = list(reasons)
     else:
         how, remedy = "restricting SIDs", SETUP
         strict = tier == TOKEN_STRICT
@@ -89,7 +89,8 @@ def _outside(facts: WindowsFacts, tier: str) -> list[Guarantee]:
                        + (": " + _some(wide) if wide else ""))
         reasons.append(DEPUTIES)
         second = reasons if strict else reasons[1:]
-    return [_line("write-outside", PARTIAL if reasons else ENFORCED, how, "; ".join(reasons), remedy),
+    said = "; ".join(reasons) or "the account's own profile is its own, and stays from one cell to the next"
+    return [_line("write-outside", PARTIAL if reasons else ENFORCED, how, said, remedy),
             _line("metadata-outside", PARTIAL if second else ENFORCED, how, "; ".join(second), remedy)]
 
 

@@ -75,20 +75,23 @@ def environment(policy: Policy, facts: WindowsFacts, *, account: bool, safe: tup
     )
 
 
-def temp_dacl(facts: WindowsFacts, capability: Sid, account: Sid | None) -> str:
-    """SDDL of the private directory: system and user keep all; inside there is Modify, and no more for owners."""
+def temp_dacl(facts: WindowsFacts, capability: Sid, group: Sid | None) -> str:
+    """SDDL of the private directory: system and user keep all; inside there is Modify, and no more for owners.
+
+    The account itself is not named: it is a restricting SID of every cell that it runs, the capability of one policy.
+    """
     users = f"(A;{INHERIT};FA;;;{facts.user})(A;{INHERIT};{MODIFY};;;{capability})"
-    if account is None:
+    if group is None:
         return f"D:P{KEEPERS.format(INHERIT)}{users}"
-    return f"D:P{KEEPERS.format(INHERIT)}{users}(A;{INHERIT};{MODIFY};;;{account})(A;{INHERIT};RC;;;OW)"
+    return f"D:P{KEEPERS.format(INHERIT)}{users}(A;{INHERIT};{MODIFY};;;{group})(A;{INHERIT};RC;;;OW)"
 
 
-def private_temp(facts: WindowsFacts, capability: Sid, account: Sid | None) -> PrivateTemp:
+def private_temp(facts: WindowsFacts, capability: Sid, group: Sid | None) -> PrivateTemp:
     """The step that makes it.  Raises MachineError when there is no place for it."""
     if not facts.temp:
         raise MachineError("there is no place for a private temporary directory",
                            hint="set-up makes one; else look whether the profile's AppData\\Local is there")
-    return PrivateTemp(parent=facts.temp, sddl=temp_dacl(facts, capability, account))
+    return PrivateTemp(parent=facts.temp, sddl=temp_dacl(facts, capability, group))
 
 
 def placeholder_dacl(facts: WindowsFacts, readers: tuple[Sid, ...]) -> str:
