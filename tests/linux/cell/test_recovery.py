@@ -9,6 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidewall.platforms.linux import lease
+
 PROGRAM = """
 import os, sys, time
 import sidewall
@@ -23,10 +29,11 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_the_next_cell_anywhere_undoes_it(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["crashed", "a\nb\\n\tc\u2028d\x0b\\"], ids=["plain", "breaks lines"])
+def test_the_next_cell_anywhere_undoes_it(tmp_path, monkeypatch, name):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    crashed, other = tmp_path / "home" / "crashed", tmp_path / "home" / "other"
+    crashed, other = tmp_path / "home" / name, tmp_path / "home" / "other"
     for place in (crashed, other):
         place.mkdir(parents=True)
     owner = subprocess.Popen([sys.executable, "-P", "-c", PROGRAM, str(crashed)], stdout=subprocess.PIPE)
@@ -47,3 +54,10 @@ def test_the_next_cell_anywhere_undoes_it(tmp_path, monkeypatch):
     done = subprocess.run([sys.executable, "-P", "-m", "sidewall", "run", "--", "true"], cwd=other, timeout=60)
     assert done.returncode == 0
     assert sorted(os.listdir(crashed)) == []
+
+
+@given(st.text(st.sampled_from("ab/nt\\\n\t\r\u2028 \udc80")))
+def test_a_path_in_the_journal_is_one_line_and_comes_back(path):
+    line = lease._quoted(path)
+    assert "\n" not in line and "\t" not in line
+    assert lease._unquoted(line) == path

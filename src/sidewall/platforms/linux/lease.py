@@ -213,18 +213,29 @@ _SOON_NS = 5_000_000_000
 
 
 def _write(lock: int, root: str, entries: dict[str, str]) -> None:
-    text = "".join([root + "\n", *(f"{name}\t{inode}\n" for name, inode in entries.items())])
+    text = "".join([_quoted(root) + "\n", *(f"{_quoted(name)}\t{inode}\n" for name, inode in entries.items())])
     os.ftruncate(lock, 0)
     os.pwrite(lock, os.fsencode(text), 0)
+
+
+def _quoted(path: str) -> str:
+    """A path as it stands in a line, which a path may break."""
+    return path.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _unquoted(text: str) -> str:
+    return "\\".join([part.replace("\\n", "\n").replace("\\t", "\t") for part in text.split("\\\\")])
 
 
 def _entries(lock: int, root: int) -> dict[str, str]:
     """The journal's placeholders by name, with their inodes, as far as they are still there."""
     written = os.fstat(lock).st_mtime_ns
     entries: dict[str, str] = {}
-    for line in os.fsdecode(os.pread(lock, 1 << 16, 0)).splitlines()[1:]:
+    # Not splitlines: a path may hold the other characters that this takes for the end of a line.
+    for line in os.fsdecode(os.pread(lock, 1 << 16, 0)).split("\n")[1:]:
         name, _, inode = line.partition("\t")
-        if "/" in name:
+        name = _unquoted(name)
+        if not name or "/" in name:
             continue
         try:
             found = os.stat(name, dir_fd=root, follow_symlinks=False)
@@ -287,7 +298,7 @@ def recover() -> tuple[str, ...]:
 
 
 def _undo(journal: int) -> list[str]:
-    path = os.fsdecode(os.pread(journal, 1 << 16, 0)).partition("\n")[0]
+    path = _unquoted(os.fsdecode(os.pread(journal, 1 << 16, 0)).partition("\n")[0])
     try:
         root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
