@@ -1,6 +1,7 @@
 """The access check by hand: the normal pass, owners, privileges, statuses, what is refused, what a trace says.
 
-Knows: the documents' own examples, and the attacks that the sandbox must foresee.  Must not know: how the walk is built.
+Knows: the documents' own examples, and the attacks that the sandbox must foresee.
+Must not know: how the walk is built.
 """
 
 from __future__ import annotations
@@ -307,7 +308,8 @@ def test_an_answer_explains_itself() -> None:
     ]
     quiet = check(FOREIGN, MAXIMUM_ALLOWED, writes)
     assert quiet.explain() == ["granted (success) mask 0x1f01ff"]
-    assert check(FOREIGN, FILE_READ_DATA, trace=True).explain()[-1] == "no DACL 0x0: grants all, except to an AppContainer"
+    last = check(FOREIGN, FILE_READ_DATA, trace=True).trace[-1]
+    assert str(last) == "no DACL 0x0: grants all, except to an AppContainer"
 
 
 def test_a_token_stays_a_value_after_it_was_asked() -> None:
