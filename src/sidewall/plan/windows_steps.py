@@ -8,12 +8,14 @@ A step is carried out once, in order; a step that fails stops the plan, what was
 
 from __future__ import annotations
 
+from sidewall.nt.ace import ACCESS_DENIED
 from sidewall.plan.steps import Step
 from sidewall.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sidewall.nt.ace import Ace
+    from sidewall.nt.edit import Want
     from sidewall.nt.sid import Sid
 
 ACCOUNT, TOKEN, TOKEN_STRICT = "account", "token", "token-strict"
@@ -39,6 +41,13 @@ class AclEdit(Step):
     aces: tuple[Ace, ...]
     reach: str = SELF
     directory: bool = True
+
+    def wants(self) -> tuple[Want, ...]:
+        """The same entries as ``nt.edit`` wants them."""
+        from sidewall.nt.edit import ALLOW, DENY, Want
+
+        return tuple([Want(kind=DENY if one.type == ACCESS_DENIED else ALLOW, sid=one.sid, mask=one.mask,
+                           flags=one.flags) for one in self.aces])
 
 
 class Placeholder(Step):
