@@ -11,7 +11,7 @@ from sidewall.cli import paint
 from sidewall.cli.choice import policy_for, workspace
 from sidewall.cli.options import RULES
 from sidewall.cli.scan import environment, together
-from sidewall.errors import GuaranteeError
+from sidewall.errors import GuaranteeError, UsageError
 from sidewall.plan import explain
 from sidewall.plan.guarantees import in_order
 
@@ -50,14 +50,23 @@ def plan_for(options: dict[str, Any]) -> tuple[Plan, GuaranteeError | None]:
 
 def main(arguments: Namespace) -> int:
     """Prints the plan.  Raises SidewallError; for a required guarantee that cannot be enforced, after the plan."""
+    if arguments.world or arguments.platform == "windows":
+        from sidewall.cli import explain_windows
+
+        return explain_windows.main(arguments)
+    for name in ("workspace", "path"):
+        if getattr(arguments, name):
+            raise UsageError(f"{name} {getattr(arguments, name)!r} is about another machine, and none was given",
+                             hint="name it: --platform windows --world FILE; for this machine: sidewall check PATH")
     plan, refusal = plan_for(chosen(arguments))
-    _print(plan, as_json=arguments.json)
+    print_plan(plan, as_json=arguments.json)
     if refusal is not None:
         raise refusal
     return 0
 
 
-def _print(plan: Plan, *, as_json: bool) -> None:
+def print_plan(plan: Plan, *, as_json: bool) -> None:
+    """The plan for programs, for people, or for pipes."""
     if as_json:
         paint.print_json(explain.to_dict(plan))
     elif paint.painted():

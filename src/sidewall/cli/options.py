@@ -55,6 +55,7 @@ class Verb(Record):
 
 
 TIERS = ("auto", "namespace", "landlock")
+WINDOWS_TIERS = ("account", "token-strict", "token")
 NETWORKS = ("off", "on")
 
 RULES = (

@@ -5,11 +5,43 @@ Knows: names, shapes, help texts.  Must not know: what a verb does.
 
 from __future__ import annotations
 
-from sidewall.cli.options import PATH, PROFILE, RULES, RUN, SHELL, Operand, Option, Verb
+from sidewall.cli.options import (
+    FILE,
+    PATH,
+    PROFILE,
+    RULES,
+    RUN,
+    SHELL,
+    TIERS,
+    WINDOWS_TIERS,
+    Operand,
+    Option,
+    Verb,
+)
 
 SHELLS = ("bash", "zsh", "fish", "powershell")
 
 JSON = Option(name="json", help="print JSON")
+
+PLATFORMS = ("linux", "windows")
+EXPLAINED = (
+    *(option for option in RULES if option.name != "tier"),
+    Option(name="tier", metavar="TIER", env="SIDEWALL_TIER", choices=(*TIERS, *WINDOWS_TIERS),
+           help="how it is enforced: auto (default), namespace or landlock on Linux; account, token-strict or token "
+                "on Windows"),
+    Option(name="platform", metavar="NAME", choices=PLATFORMS,
+           help="explain for another platform than this machine's; windows needs --world"),
+    Option(name="world", metavar="FILE", kind=FILE,
+           help="the files of a Windows machine with their permissions, as a capture or model (see docs/prove.md)"),
+    Option(name="workspace", metavar="PATH", help="with --world: the workspace there (default: the one FILE names)"),
+    JSON,
+)
+ABOUT_EXPLAIN = """\
+With --platform windows --world FILE the plan is made for the machine in FILE and proved on its files; with PATH it says
+why that path is or is not readable, writable, deletable, movable there. All of it works on any machine; settings of
+this one (configuration files, SIDEWALL_ variables) are not about that one, and are not read.
+
+Exit code 125 when a required guarantee cannot be enforced."""
 
 VERBS = (
     RUN,
@@ -20,7 +52,8 @@ VERBS = (
                   *(option for option in RULES if option.name in ("profile", "network")), JSON),
          operands=(Operand(name="target", help="a path, or a host with an optional :port", kind=PATH),),
          about="Exit code 0 when everything that was asked is allowed, 1 when not."),
-    Verb(name="explain", help="show the plan and the guarantees for this workspace", options=(*RULES, JSON)),
+    Verb(name="explain", help="show the plan and the guarantees for this workspace", options=EXPLAINED,
+         operands=(Operand(name="path", count="?", help="with --world: a path of that machine"),), about=ABOUT_EXPLAIN),
     Verb(name="doctor", help="say what this machine can enforce, and how to get more", options=(JSON,),
          about="Exit code 0 when the default policy can be enforced here, 1 when not."),
     Verb(name="profile", help="list and show profiles, print the schema, validate a file", options=(JSON,),

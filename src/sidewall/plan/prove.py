@@ -21,6 +21,7 @@ from sidewall.plan import probes
 from sidewall.plan.probes import OBJECT, Operation
 from sidewall.plan.prove_access import NO_LIST, UNREAD, Bounds, Judge
 from sidewall.plan.prove_findings import Collector, Finding, Proof, lowered, overstated, said
+from sidewall.plan.prove_trace import Teller
 from sidewall.plan.prove_tree import After
 from sidewall.plan.windows_steps import ACCOUNT, TokenRecipe
 from sidewall.plan.windows_token import result
@@ -120,6 +121,7 @@ class Prover:
     def __init__(self, plan: Plan, after: After) -> None:
         self.after = after
         self.judge, self.user = Judge(token_of(plan)), Judge(user_of(after.world.accounts))
+        self.teller = Teller(after.world.accounts, plan)
         self.rules = prepared(plan.policy)
         self.disagreements, self.shortfalls = Collector(), Collector()
         self.unjudged: list[str] = []
@@ -180,7 +182,11 @@ class Prover:
             return (f"the volume {node.volume.root} ({node.volume.filesystem}) keeps no descriptors",)
         if node.descriptor is None:
             return (f"{UNREAD.unsure} ({node.entry.problem})",)
-        return tuple(self.judge.answer(node.descriptor, mask & -mask).explain())
+        return self.tell(self.judge, node.descriptor, mask & -mask, node.entry.container)
+
+    def tell(self, judge: Judge, descriptor: SecurityDescriptor, mask: int, directory: bool) -> tuple[str, ...]:
+        """How an access check goes, for people."""
+        return self.teller.lines(judge.answer(descriptor, mask), descriptor, judge.token, directory=directory)
 
     def _work(self, node: Node, operation: Operation, decision: Decision) -> None:
         """Whether what the policy allows is granted, as programs ask for it."""
@@ -189,9 +195,9 @@ class Prover:
             return
 
         def make() -> Finding:
-            answer = self.judge.answer(descriptor, operation.typical)
             return Finding(guarantee="", operation=operation.name, policy=decision.reason, through=node.path,
-                           mask=operation.typical, trace=tuple(answer.explain()))
+                           mask=operation.typical,
+                           trace=self.tell(self.judge, descriptor, operation.typical, node.entry.container))
 
         self.shortfalls.add((operation.name, id(descriptor)), node.path, make)
 
@@ -261,12 +267,12 @@ class Prover:
                 return Finding(
                     guarantee="protected-names", operation=probes.CHANGE_DACL, through=path, mask=steering,
                     policy=f"{path}: what a command makes stays under the rules of its directory",
-                    trace=tuple(self.judge.answer(born, steering & -steering).explain()))
+                    trace=self.tell(self.judge, born, steering & -steering, container))
 
             self.disagreements.add((probes.CHANGE_DACL, *key), path, rewritten)
         if not self.user.works(born, FILE_MODIFY):
             def locked() -> Finding:
                 return Finding(guarantee="", operation=_HANDED_OVER, policy=decision.reason, through=path,
-                               mask=FILE_MODIFY, trace=tuple(self.user.answer(born, FILE_MODIFY).explain()))
+                               mask=FILE_MODIFY, trace=self.tell(self.user, born, FILE_MODIFY, container))
 
             self.shortfalls.add((_HANDED_OVER, *key), path, locked)

@@ -1,7 +1,8 @@
 """The world after a plan's edits: which descriptor every file and directory then has.
 
-Knows: the steps of a plan that change descriptors, ``nt.edit`` (one list), ``nt.inherit`` (what comes down).  Must not
-know: what a descriptor grants, or what the policy wants.  Follows Win32's "Automatic Propagation of Inheritable ACEs".
+Knows: the steps of a plan that change descriptors, ``nt.edit`` (one list), ``nt.inherit`` (what comes down).
+Must not know: what a descriptor grants, what the policy wants.  Follows Win32's "Automatic Propagation of Inheritable
+ACEs".
 
 An edit that reaches the tree goes on to what lies below, stops at protected lists and reparse points, and leaves files
 with several names alone.  What a plan must not touch, and touches all the same, is told as a fault.
