@@ -18,6 +18,7 @@ from sidewall.platforms.linux.cell import LinuxCell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
     from typing import Any
 
     from sidewall.plan.facts import LinuxFacts
@@ -72,9 +73,9 @@ class LinuxBackend:
 
     def recover(self) -> tuple[str, ...]:
         """See ``contract.Backend.recover``."""
-        from sidewall.platforms.linux import lease
+        from sidewall.platforms.linux import cgroups, lease
 
-        return lease.recover()
+        return (*lease.recover(), *cgroups.recover(cgroups.places()))
 
 
 class _Made:
@@ -83,7 +84,6 @@ class _Made:
     def __init__(self) -> None:
         self.held: list[Lease] = []
         self.temporary: Temporary | None = None
-        self.cgroup = ""
         self.watcher: Watcher | None = None
         self.handed_over = False
 
@@ -109,15 +109,14 @@ class _Made:
     def group(self, plan: Plan, spare: spares.Spare) -> None:
         for step in plan.steps:
             if isinstance(step, steps.ResourceLimits) and step.cgroup:
-                from sidewall.platforms.linux import cgroups
-
-                try:
-                    self.cgroup = cgroups.make(step.cgroup, f"sidewall-{spare.pid}", step.settings)
-                    cgroups.enter(self.cgroup, spare.pid)
-                except OSError as error:
-                    raise SystemCallError(f"cannot limit the cell by control group {step.cgroup}: {error.strerror}",
-                                          step="limits", call="write", target=step.cgroup, errno=error.errno or 0,
-                                          hint="drop limits.memory, or let systemd delegate the controllers") from None
+                # The keeper makes it: whatever becomes of us meanwhile, it is removed.
+                wire.send(spare.administration, marshal.dumps({"group": (step.cgroup, step.settings)}))
+                word, _, errno = _answer(spare.administration).partition(b" ")
+                if word == b"refused":
+                    raise SystemCallError(
+                        f"cannot limit the cell by control group {step.cgroup}: {os.strerror(int(errno))}",
+                        step="limits", call="write", target=step.cgroup, errno=int(errno),
+                        hint="drop limits.memory, or let systemd delegate the controllers")
 
     def watch(self, plan: Plan) -> None:
         for step in plan.steps:
@@ -172,8 +171,6 @@ class _Made:
                 lease.end_lease(held.lock, held.root, held.journal)
             if self.temporary:
                 lease.end_temporary(self.temporary.path)
-            if self.cgroup:
-                os.rmdir(self.cgroup)
         self.close()
         if self.watcher is not None:
             self.watcher.close()
@@ -190,9 +187,8 @@ def _hand_over(spare: spares.Spare, made: _Made) -> None:
         descriptors += [held.lock, held.root]
     if made.temporary:
         descriptors.append(made.temporary.lock)
-    if descriptors or made.cgroup:
-        task = {"leases": [held.journal for held in made.held], "cgroup": made.cgroup,
-                "temporary": made.temporary_path()}
+    if descriptors:
+        task = {"leases": [held.journal for held in made.held], "temporary": made.temporary_path()}
         wire.send(spare.administration, marshal.dumps(task), descriptors)
         made.handed_over = True
 
@@ -205,6 +201,21 @@ def _send(spare: spares.Spare, plan: Plan, temporary: str) -> None:
         wire.send_request(spare.control, lower.lower(plan, temporary))
     except OSError as error:
         raise _silent(error) from None
+
+
+def _answer(administration: _socket.socket) -> bytes:
+    """What the keeper says.  Raises MachineError when that is nothing."""
+    administration.settimeout(_SECONDS)
+    try:
+        data = administration.recv(64)
+    except OSError as error:
+        raise _silent(error) from None
+    finally:
+        administration.settimeout(None)
+    if not data:
+        raise MachineError("the cell process ended while the cell was made",
+                           hint="`sidewall doctor` looks at the machine")
+    return data
 
 
 def _silent(error: OSError) -> MachineError:

@@ -30,6 +30,7 @@ class Keeper:
         self._mediator: mediator.Mediator | None = None
         self._leases: list[tuple[int, int, str]] = []
         self._cgroup = ""
+        self._ending = False
         self._temporary = ""
         try:
             self._owner = os.pidfd_open(owner)
@@ -79,12 +80,29 @@ class Keeper:
         data, descriptors = wire.receive(self._administration)
         if data not in (b"", b"end", b"settled"):
             task = marshal.loads(data)
-            self._cgroup = task["cgroup"]
+            if "group" in task:
+                self._make_group(*task["group"])
+                return data
             self._temporary = task["temporary"]
             for index, journal in enumerate(task["leases"]):
                 self._leases.append((descriptors[2 * index], descriptors[2 * index + 1], journal))
             # The rest are locks to be held until we end.
         return data
+
+    def _make_group(self, parent: str, settings: tuple[tuple[str, str], ...]) -> None:
+        """A control group with init in it, and so all that it starts; tells the owner how that went."""
+        from sidewall.platforms.linux import cgroups
+
+        if self._ending:
+            return
+        self._cgroup = f"{parent}/{cgroups.PREFIX}{os.getpid()}"
+        try:
+            cgroups.make(self._cgroup, settings)
+            cgroups.enter(self._cgroup, self._init)
+        except OSError as error:
+            self._tell(b"refused %d" % (error.errno or 0))
+        else:
+            self._tell(b"grouped")
 
     def _hear_the_rest(self) -> None:
         """What the owner said before it, or init, ended: it may be what to clean up."""
@@ -123,6 +141,7 @@ class Keeper:
         return descriptors[0]
 
     def _end(self) -> None:
+        self._ending = True
         try:
             os.kill(self._init, _signal.SIGKILL)
         except OSError:
@@ -139,9 +158,12 @@ class Keeper:
         if self._temporary:
             lease.end_temporary(self._temporary)
         if self._cgroup:
+            from sidewall.platforms.linux import cgroups
+
             try:
-                os.rmdir(self._cgroup)
+                cgroups.remove(self._cgroup)
             except OSError:
+                # ``recover`` finds it by its name.
                 pass
         self._tell(b"clean")
 
