@@ -75,10 +75,8 @@ class World:
             pytest.skip(f"no user namespace with overlayfs: {data.decode() or 'unshare failed'}")
         self._reader = mine.makefile("r", encoding="utf-8")
         host = os.open(self.git, os.O_PATH | os.O_DIRECTORY)
-        self.carry = GitCarry(host, descriptors[0], git_dir=str(self.git), roots=(str(self.base),),
-                              limits=self.limits)
-        # As a session does before its first command.
-        assert not self.carry.stale()
+        self.carry = GitCarry(host, git_dir=str(self.git), roots=(str(self.base),), limits=self.limits)
+        self.carry.over(descriptors[0])
         return self
 
     def close(self) -> None:

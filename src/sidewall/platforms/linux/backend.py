@@ -59,8 +59,9 @@ class LinuxBackend:
             # While the cell is built.
             made.watch(plan)
             made.tidy()
-            root, *uppers = _receive(spare)
-            carries = made.carries(plan, uppers)
+            made.repositories(plan)
+            root, *layers = _receive(spare)
+            carries = made.carries(layers)
         except BaseException:
             spare.discard()
             made.undo()
@@ -85,6 +86,7 @@ class _Made:
         self.held: list[Lease] = []
         self.temporary: Temporary | None = None
         self.watcher: Watcher | None = None
+        self.git: list[GitCarry] = []
         self.handed_over = False
 
     def leases(self, plan: Plan) -> None:
@@ -136,19 +138,22 @@ class _Made:
             except (OSError, MachineError):
                 return
 
-    def carries(self, plan: Plan, uppers: list[int]) -> tuple[GitCarry, ...]:
-        overlays = [step for step in plan.steps if isinstance(step, steps.GitOverlay)]
-        if len(overlays) != len(uppers):
-            raise InternalError(f"{len(overlays)} git layers asked for, {len(uppers)} made")
-        if not overlays:
-            return ()
-        from sidewall.platforms.linux.gitcarry import GitCarry
+    def repositories(self, plan: Plan) -> None:
+        """How they are before the first command, for which there is time while the cell is built."""
+        for step in plan.steps:
+            if isinstance(step, steps.GitOverlay):
+                from sidewall.platforms.linux.gitcarry import GitCarry
 
-        made = []
-        for step, upper in zip(overlays, uppers, strict=True):
-            host = os.open(step.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            made.append(GitCarry(host, upper, git_dir=step.path, roots=step.roots))
-        return tuple(made)
+                host = os.open(step.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                self.git.append(GitCarry(host, git_dir=step.path, roots=step.roots))
+
+    def carries(self, layers: list[int]) -> tuple[GitCarry, ...]:
+        if len(layers) != 2 * len(self.git):
+            raise InternalError(f"{len(self.git)} git layers asked for, {len(layers) / 2} made")
+        for place, carry in enumerate(self.git):
+            carry.over(layers[2 * place], layers[2 * place + 1])
+        made, self.git = tuple(self.git), []
+        return made
 
     def temporary_path(self) -> str:
         return self.temporary.path if self.temporary else ""
@@ -174,6 +179,8 @@ class _Made:
         self.close()
         if self.watcher is not None:
             self.watcher.close()
+        for carry in self.git:
+            carry.close()
 
 
 def _roots(plan: Plan) -> tuple[str, ...]:

@@ -68,8 +68,7 @@ def prepare_void() -> None:
 def overlay_works() -> str:
     """'' when an overlay with a private upper layer can be made here, else the errno's name."""
     try:
-        for name in ("upper", "work", "lower"):
-            os.makedirs(f"{VOID}/probe/{name}")
+        os.makedirs(f"{VOID}/probe/lower")
         # Left open on purpose: the last close of a detached mount waits for every processor (RCU), about 0.3 ms.
         _overlay(f"{VOID}/probe/lower", f"{VOID}/probe")
     except OSError as error:
@@ -78,6 +77,8 @@ def overlay_works() -> str:
 
 
 def _overlay(lower: str, store: str) -> int:
+    os.makedirs(f"{store}/upper")
+    os.mkdir(f"{store}/work")
     return mounts.make("overlay", ("lowerdir", lower), ("upperdir", f"{store}/upper"), ("workdir", f"{store}/work"),
                        ("userxattr", None), attributes=_PLAIN)
 
@@ -89,7 +90,7 @@ def _directory(path: str) -> int:
 class Builder:
     """Carries out operations in order.
 
-    ``git_upper`` collects descriptors of the overlays' upper directories, in the order of the ``git`` operations;
+    ``git_layers`` collects the upper directory and the overlay (``mounts.renew``) of each ``git`` operation;
     ``open_mounts`` the mounts where unix sockets of the cell may be, as (mount id, whether only the cell sees it);
     ``lent_sockets`` those that are each one socket of the host's, as (mount id, its path, whether it is held there).
     """
@@ -103,7 +104,7 @@ class Builder:
         self._proc = -1
         self._empty = -1
         self._dev = self._terminals = self._queues = -1
-        self.git_upper: list[int] = []
+        self.git_layers: list[int] = []
         self.open_mounts: list[tuple[int, bool]] = []
         self.lent_sockets: list[tuple[int, bytes, bool]] = []
 
@@ -314,15 +315,13 @@ class Builder:
     def _do_git(self, path: str) -> None:
         """A copy-on-write layer over a git directory; its upper directory is out of reach of the cell's paths."""
         target = _directory(path)
-        store = f"{VOID}/git{len(self.git_upper)}"
-        for name in ("upper", "work"):
-            os.makedirs(f"{store}/{name}")
+        store = f"{VOID}/git{len(self.git_layers)}"
         tree = _overlay(f"/proc/self/fd/{target}", store)
         mounts.attach(tree, target)
         self.open_mounts.append((mount_id(tree), False))
-        self.git_upper.append(os.open(f"{store}/upper", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-        os.close(tree)
-        os.close(target)
+        self.git_layers += [_directory(f"{store}/upper"), mounts.pick(tree)]
+        for descriptor in (tree, target):
+            os.close(descriptor)
 
     def _do_proc(self, masked: list[str]) -> None:
         """The cell's own processes; sealed (read-only) later, since uid 0 of the host owns /proc/sys here too."""

@@ -11,6 +11,7 @@ import _socket
 import _thread
 import os
 import select
+import time
 
 from sidewall.errors import CellGone
 from sidewall.platforms.contract import Attempt, Exit, Held
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _GONE = "the sandbox has ended"
 _MOST_IDLE = 64
+_AGAIN_SECONDS = 0.02
+"""What a command has left running is not asked about more often: it may run as long as the cell."""
 TERMINAL = -1
 """The channel of a command whose status descriptor is its own and is not used again."""
 
@@ -65,6 +68,7 @@ class LinuxChild:
     def _look_at_end(self) -> None:
         """Reads how it ended, and leaves that in place: others may wait for the same descriptor to become readable."""
         data = wire.peek(self.status_fd, wire.REPLY.size)
+        self._cell.running.discard(self._token)
         if len(data) != wire.REPLY.size:
             raise CellGone(_GONE + " while a command was running", hint="open a new one")
         kind, value, status, user, system, resident = wire.REPLY.unpack(data)
@@ -89,6 +93,8 @@ class LinuxChild:
         if self.master_fd >= 0:
             os.close(self.master_fd)
         status, self.status_fd, self.master_fd = self.status_fd, -1, -1
+        # Should it run on, then only init knows.
+        self._cell.running.discard(self._token)
         if status >= 0:
             if self._silent and self._channel != TERMINAL:
                 # The last word, which was only looked at.
@@ -113,6 +119,7 @@ class LinuxCell:
         self.root_fd = root_fd
         self._terminals = root_fd >= 0
         self._token = 0
+        self.running: set[int] = set()
         self._idle: list[tuple[int, int]] = []
         self._sent: Mapping[bytes, bytes] | None = None
         self._sending = _thread.allocate_lock()
@@ -120,6 +127,8 @@ class LinuxCell:
         self._workspace = os.fsencode(plan.policy.workspace)
         self._settling = _thread.allocate_lock()
         self._closing = _thread.allocate_lock()
+        self._notes: list[Held] = []
+        self._not_before = 0.0
 
     def spawn(self, argv: Sequence[str | bytes], *, cwd: str | bytes | None, env: Mapping[bytes, bytes],
               stdin: int, stdout: int, stderr: int, terminal: tuple[int, int] | None = None,
@@ -131,6 +140,10 @@ class LinuxCell:
             raise ValueError("argv is empty")
         if b"\0" in directory or b"\0" in b"".join(arguments):
             raise ValueError("embedded null byte")
+        for carry in self._carries:
+            if carry.stale():
+                self._freshen()
+                break
         if terminal is not None:
             return self._spawn_on_terminal(arguments, directory, env, terminal)
         try:
@@ -152,7 +165,7 @@ class LinuxCell:
         names = (arguments[0], directory)
         if not confirm:
             return LinuxChild(self, token, 0, channel, status, -1, names)
-        pid = self._started(os.read(status, wire.REPLY.size), channel, status, names)
+        pid = self._started(token, os.read(status, wire.REPLY.size), channel, status, names)
         return LinuxChild(self, token, pid, channel, status, -1, names)
 
     def _spawn_on_terminal(self, arguments: list[bytes], directory: bytes, env: Mapping[bytes, bytes],
@@ -180,7 +193,7 @@ class LinuxCell:
         names = (arguments[0], directory)
         answer, received = _receive_master(status)
         try:
-            pid = self._started(answer, TERMINAL, status, names)
+            pid = self._started(token, answer, TERMINAL, status, names)
         except BaseException:
             if master >= 0:
                 os.close(master)
@@ -194,16 +207,19 @@ class LinuxCell:
             # A session gives the same mapping again and again: init keeps the last one.
             known = None if env is self._sent else _checked(env)
             self.tell(("start", token, channel, arguments, known, directory, size, confirm), descriptors)
+            self.running.add(token)
             self._sent = env
         return token
 
-    def _started(self, answer: bytes, channel: int, status: int, names: tuple[bytes, bytes]) -> int:
+    def _started(self, token: int, answer: bytes, channel: int, status: int, names: tuple[bytes, bytes]) -> int:
         """The pid inside.  Raises what the start failed with, or CellGone."""
         if len(answer) != wire.REPLY.size:
+            self.running.discard(token)
             os.close(status)
             raise CellGone(_GONE, hint="open a new one")
         kind, value, which = wire.REPLY.unpack(answer)[:3]
         if kind != wire.STARTED:
+            self.running.discard(token)
             self.release(channel if value != wire.EMFILE else TERMINAL, status)
             raise _not_started(value, names[which])
         return int(value)
@@ -224,12 +240,28 @@ class LinuxCell:
                 raise CellGone(_GONE, hint="open a new one") from None
             raise
 
+    def _freshen(self) -> None:
+        """Before a command: shows git inside what the user did in git directories meanwhile, unless something runs in
+        the cell: its files would change under it.  Then that is for a later command."""
+        if self.running or time.monotonic() < self._not_before:
+            return
+        with self._settling, self._sending:
+            # Nobody can start anything until this is done.
+            if self.running:
+                return
+            if self._token and not wire.is_calm(self._control):
+                self._not_before = time.monotonic() + _AGAIN_SECONDS
+                return
+            for carry in self._carries:
+                if carry.stale():
+                    self._notes += carry.refresh(seen=self._token > 0)
+
     def settle(self) -> tuple[Held, ...]:
         """See ``contract.Cell.settle``."""
         if not self._carries and self._watcher is None:
             return ()
         with self._settling:
-            found: list[Held] = []
+            found, self._notes = self._notes, []
             for carry in self._carries:
                 if carry.dirty():
                     found += carry.settle()
@@ -301,7 +333,7 @@ class LinuxCell:
             return
 
     def _settle_finally(self) -> tuple[Held, ...]:
-        found: list[Held] = []
+        found, self._notes = self._notes, []
         for carry in self._carries:
             found += carry.settle()
             carry.close()
@@ -334,7 +366,7 @@ def _not_started(errno: int, name: bytes) -> OSError:
 
 def _pair() -> tuple[int, int]:
     """The two ends of a command's status: messages keep their bounds, and can be looked at before they are taken."""
-    mine, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
+    mine, theirs = wire.pair()
     return mine.detach(), theirs.detach()
 
 

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from sidewall.platforms.linux.gitrepo import Repository
 
 _WATCHED = 128
-_WATCHED_OUTSIDE = 64
+_WATCHED_OUTSIDE = 96
+_FEW = 12
+_OTHERS_SECONDS = 0.01
+_ALONE, _REFERENCES, _WORKTREES, _MODULES = range(4)
 _RACY_NS = 50_000_000
 _BASES = 16
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -46,28 +49,34 @@ class Limits(Record):
 class GitCarry:
     """The carrier for one git directory.
 
-    ``host_fd`` is the real one and ``upper_fd`` the layer's upper directory, both directory descriptors (O_PATH will
-    do) which the carrier owns from now on.  ``git_dir`` is the real one's absolute path; ``roots`` are the absolute
-    paths below which working trees may lie.  Methods may be called from any thread.  Make it before the first command
-    runs: a file outside that changes later is the host's.
+    ``host_fd`` is a descriptor of the real one (O_PATH will do), which the carrier owns from now on; ``git_dir`` its
+    absolute path; ``roots`` are the absolute paths below which working trees may lie.  Methods may be called from any
+    thread.  Make it before the first command runs: a file outside that changes later is the host's.
     """
 
-    def __init__(self, host_fd: int, upper_fd: int, *, git_dir: str, roots: tuple[str, ...],
-                 limits: Limits | None = None) -> None:
+    def __init__(self, host_fd: int, *, git_dir: str, roots: tuple[str, ...], limits: Limits | None = None) -> None:
         self._host_fd = host_fd
-        self._upper_fd = upper_fd
+        self._upper_fd = self._top = self._handle = -1
         self._git_dir = git_dir
         self._roots = roots
         self._limits = limits
         self._lock = _thread.allocate_lock()
         self._opened_ns = time.time_ns()
         self._bases = _indexes(host_fd)
-        self._top = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=upper_fd)
         self._watch: tuple[tuple[str, tuple[int, ...]], ...] | None = None
-        self._again = False
-        self._outside: tuple[tuple[str, tuple[int, ...]], ...] | None = None
+        self._again = self._blind = False
+        self._outside = _directories(host_fd)
+        self._looked = 0.0
         self._ledger: Ledger | None = None
         self._repository: Repository | None = None
+
+    def over(self, upper_fd: int, handle: int = -1) -> GitCarry:
+        """The layer is there: its upper directory, and the handle to remount it by (``mounts.renew``), unless somebody
+        else does that.  Both are the carrier's from now on.  Returns the carrier."""
+        self._upper_fd = upper_fd
+        self._handle = handle
+        self._top = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=upper_fd)
+        return self
 
     def dirty(self) -> bool:
         """Might there be something to carry?  Every git command that matters leaves its trace in a directory that is
@@ -90,43 +99,68 @@ class GitCarry:
         return False
 
     def stale(self) -> bool:
-        """Did references, index or HEAD change outside since the cell last got a fresh view (see ``refresh``)?
+        """Did references, index, HEAD or packs change outside since the cell last got a fresh view (see ``refresh``)?
 
         Also true shortly after ``settle`` wrote: what a background process of the cell then saw of the locks would
-        stay in its view.  Call it before a command; the first call only remembers how things are.
+        stay in its view.  Call it before a command; where there are very many directories, it looks at the first ones
+        each time, and at the others when it has not done so for some milliseconds.
         """
-        if self._top < 0:
+        if self._top < 0 or self._blind:
             return False
-        if self._outside is None:
-            self._outside = _directories(self._host_fd)
-            return False
+        host, few = self._host_fd, self._outside
+        if len(few) > _FEW:
+            now = time.monotonic()
+            if now - self._looked < _OTHERS_SECONDS:
+                few = few[:_FEW]
+            else:
+                self._looked = now
         try:
-            for path, signature in self._outside:
-                st = os.stat(path, dir_fd=self._host_fd, follow_symlinks=False)
+            for path, signature in few:
+                st = os.stat(path, dir_fd=host, follow_symlinks=False)
                 if (st.st_mtime_ns, st.st_ctime_ns) != signature:
                     return True
         except OSError:
             return True
         return False
 
-    def refresh(self) -> tuple[Held, ...]:
-        """Settles, then takes what the host has changed, and the cell has not, out of the layer.
+    def refresh(self, *, seen: bool = True) -> tuple[Held, ...]:
+        """Settles, takes what the host has changed, and the cell has not, out of the layer, and remounts that in place:
+        only then does the kernel forget what it knew of the files below, and the cell sees what the host did.
 
-        Afterwards the layer has to be mounted again in place (mount(2) with MS_REMOUNT, in the cell): only then does
-        the kernel forget what it knew of the files below, and the cell sees what the host did.  Call it while no
-        command runs.  Returns what ``settle`` does.
+        Call it while no command runs.  ``seen`` False: none has run yet, so there is nothing to forget.  Returns what
+        ``settle`` does.
         """
         with self._lock:
             if self._top < 0:
                 return ()
-            told = self._settle()
+            told: tuple[Held, ...] = ()
+            if self._ledger is not None or os.listdir(self._top):
+                told = self._settle()
             self._outside = _directories(self._host_fd)
+            before, self._bases = self._bases, _indexes(self._host_fd)
             if self._ledger is not None:
-                before, self._bases = self._bases, _indexes(self._host_fd)
                 self._ledger.refresh(self._bases)
-                for fd in before.values():
-                    os.close(fd)
+            else:
+                self._opened_ns = time.time_ns()
+            for fd in before.values():
+                os.close(fd)
+            if seen and self._handle >= 0:
+                told += self._renew()
             return told
+
+    def _renew(self) -> tuple[Held, ...]:
+        from sidewall.platforms.linux import mounts
+
+        try:
+            mounts.renew(self._handle)
+        except OSError as error:
+            from sidewall.platforms.contract import Held
+
+            # Who opened the cell has given up their rights since, for one.
+            self._blind = True
+            return (Held(action="noticed", path=self._git_dir, reason="git inside does not see what changes outside: "
+                         f"remount: {error.strerror or error}"),)
+        return ()
 
     def settle(self) -> tuple[Held, ...]:
         """Looks at the whole layer and carries what may be carried.
@@ -171,11 +205,11 @@ class GitCarry:
     def close(self) -> None:
         """Closes both descriptors; what was not settled stays inside.  Idempotent."""
         with self._lock:
-            if self._top < 0:
-                return
-            for fd in (self._top, self._host_fd, self._upper_fd, *self._bases.values()):
-                os.close(fd)
-            self._top = -1
+            for fd in (self._top, self._host_fd, self._upper_fd, self._handle, *self._bases.values()):
+                if fd >= 0:
+                    os.close(fd)
+            self._top = self._host_fd = self._upper_fd = self._handle = -1
+            self._bases = {}
 
 
 def _indexes(host_fd: int) -> dict[str, int]:
@@ -200,26 +234,35 @@ def _indexes(host_fd: int) -> dict[str, int]:
 
 
 def _directories(host_fd: int) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """The directories in which git replaces files when something happens outside, and their time stamps.
+    """The directories in which git replaces files when something happens outside, and their time stamps; those in
+    which most happens come first.
 
     One that changed just now gets stamps that never compare equal: with coarse clocks another change may not show.
     """
     now = time.time_ns()
     found: list[tuple[str, tuple[int, ...]]] = []
-    pending = [".", "refs", "worktrees"]
-    while pending and len(found) < _WATCHED_OUTSIDE:
-        path = pending.pop(0)
+    pending = [(".", _ALONE), ("refs", _REFERENCES), ("objects/pack", _ALONE), ("worktrees", _WORKTREES),
+               ("modules", _MODULES)]
+    for path, kind in pending:
+        if len(found) >= _WATCHED_OUTSIDE:
+            break
         try:
             fd = os.open(path, _OPEN | os.O_DIRECTORY, dir_fd=host_fd)
         except OSError:
             continue
         try:
             st = os.fstat(fd)
-            if path != ".":
+            names: list[str] = []
+            if kind != _ALONE:
                 with os.scandir(fd) as entries:
-                    pending += [f"{path}/{entry.name}" for entry in entries if entry.is_dir(follow_symlinks=False)]
+                    names = [entry.name for entry in entries
+                             if entry.is_dir(follow_symlinks=False) or entry.name == "HEAD"]
         finally:
             os.close(fd)
+        if kind == _MODULES and "HEAD" in names:
+            pending += [(f"{path}/refs", _REFERENCES), (f"{path}/objects/pack", _ALONE)]
+        else:
+            pending += [(f"{path}/{name}", _ALONE if kind == _WORKTREES else kind) for name in names]
         young = max(st.st_mtime_ns, st.st_ctime_ns) > now - _RACY_NS
         found.append((path, () if young else (st.st_mtime_ns, st.st_ctime_ns)))
     return tuple(found)

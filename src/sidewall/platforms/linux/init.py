@@ -229,7 +229,7 @@ def _become(plan: dict[str, Any], builder: build.Builder, control: _socket.socke
         if listener >= 0:
             os.close(listener)
     link.close()
-    wire.send(control, b"R", [os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), *builder.git_upper])
+    wire.send(control, b"R", [os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), *builder.git_layers])
     # Descriptors of the host's directories, from before they were covered, end here.
     kept = {0, 1, 2, control.fileno(), server.signals}
     for name in os.listdir("/proc/self/fd"):

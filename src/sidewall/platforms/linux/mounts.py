@@ -24,8 +24,9 @@ OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 MOVE_MOUNT_F_EMPTY_PATH = 0x04
 MOVE_MOUNT_T_EMPTY_PATH = 0x40
 FSOPEN_CLOEXEC = 1
-FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_CMD_CREATE = 0, 1, 6
+FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_CMD_CREATE, FSCONFIG_CMD_RECONFIGURE = 0, 1, 6, 7
 FSMOUNT_CLOEXEC = 1
+FSPICK_CLOEXEC, FSPICK_EMPTY_PATH = 1, 8
 
 MOUNT_ATTR_RDONLY = 0x01
 MOUNT_ATTR_NOSUID = 0x02
@@ -97,6 +98,19 @@ def make(kind: str, *options: tuple[str, str | None], attributes: int = MOUNT_AT
         return _fsmount(context, FSMOUNT_CLOEXEC, attributes)
     finally:
         os.close(context)
+
+
+def pick(mount: int) -> int:
+    """A handle on the file system of a mount, for ``renew``."""
+    return syscalls.call("fspick", mount, b"", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH)
+
+
+def renew(handle: int) -> None:
+    """Remounts a file system as it is: the kernel forgets what it knows of entries that nobody uses just now.
+
+    Good from outside too, for whom the user namespace of the file system belongs to.
+    """
+    syscalls.call("fsconfig", handle, FSCONFIG_CMD_RECONFIGURE, None, None, 0)
 
 
 def tmpfs(mode: int, size_bytes: int = 0, *, attributes: int = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV) -> int:

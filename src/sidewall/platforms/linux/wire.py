@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 REPLY = struct.Struct("<iiqqqq")
 """kind, pid or errno, wait status or which argument failed, user and system microseconds, peak resident KiB."""
 
-STARTED, FAILED, ENDED = 1, 2, 3
+STARTED, FAILED, ENDED, CALM = 1, 2, 3, 4
 OF_PROGRAM, OF_DIRECTORY = 0, 1
 EMFILE = 24
 """A failure after which the status descriptor of the command is not used again, on either side."""
@@ -58,6 +58,27 @@ def send_request(sock: _socket.socket, request: object, descriptors: tuple[int, 
         send(sock, IN_MEMORY, (memory, *descriptors))
     finally:
         os.close(memory)
+
+
+def pair() -> tuple[_socket.socket, _socket.socket]:
+    """Two ends of a new connection that keeps the bounds of messages."""
+    return _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
+
+
+def is_calm(control: _socket.socket) -> bool:
+    """Asks init whether no process but itself is in the cell, once it has started what it was told to before."""
+    mine, theirs = pair()
+    try:
+        try:
+            send_request(control, ("calm",), (theirs.fileno(),))
+        finally:
+            theirs.close()
+        return mine.recv(REPLY.size) == REPLY.pack(CALM, 0, 0, 0, 0, 0)
+    except OSError:
+        # The cell has ended: whoever uses it next is told.
+        return False
+    finally:
+        mine.close()
 
 
 def receive_request(sock: _socket.socket) -> tuple[Any, list[int]]:
