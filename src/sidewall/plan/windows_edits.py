@@ -45,9 +45,19 @@ FILLING = MODIFY & ~mask.DELETE
 """Modify of a directory that must itself stay where it is."""
 
 
+_MANY = 8192
+_keys: dict[str, tuple[str, ...]] = {}
+"""Keys of paths that were asked for: a plan asks for the same few hundred thousands of times."""
+
+
 def key(path: str) -> tuple[str, ...]:
     """A path in the form in which equal places are equal.  Raises PolicyError for one that cannot be read."""
-    return paths.key(path, paths.WINDOWS, wide=True)
+    found = _keys.get(path)
+    if found is None:
+        if len(_keys) >= _MANY:
+            _keys.clear()
+        found = _keys[path] = paths.key(path, paths.WINDOWS, wide=True)
+    return found
 
 
 class Edits:

@@ -54,11 +54,11 @@ class Layout:
 
     def real(self, path: str) -> str:
         """Where a path really lies; one that does not exist, below what the nearest directory above really is."""
-        names = paths.parts(path, paths.WINDOWS)
-        for length in range(len(names), 0, -1):
-            found = self.known.get(key(names[0] + "\\".join(names[1:length])))
+        place = key(path)
+        for length in range(len(place), 1, -1):
+            found = self.known.get(place[:length])
             if found is not None and found.real:
-                return "\\".join((found.real.rstrip("\\"), *names[length:])) if length > 1 else path
+                return "\\".join((found.real.rstrip("\\"), *paths.parts(path, paths.WINDOWS)[length:]))
         return path
 
     def root_of(self, path: str) -> PathFact | None:

@@ -107,7 +107,7 @@ def _readable(layout: Layout) -> None:
     """Reading that the owner of a place keeps to himself: of readable rules, and of where programs are started from."""
     facts = layout.facts
     wanted = [layout.fact(rule.path) for rule in _rules(layout.policy, READ)]
-    tools = [layout.fact(path) or PathFact(path=path, kind=kinds.DIRECTORY, real=path) for path in facts.tools]
+    tools = [layout.fact(path) or _guess(layout, path) for path in facts.tools]
     for found in (*wanted, *tools):
         if found is None or found.kind == kinds.MISSING or found.shared or layout.reached(found.real or found.path):
             continue
@@ -120,6 +120,14 @@ def _readable(layout: Layout) -> None:
             continue
         layout.granted.append((key(found.real), READ))
         layout.edits.read(found.real, found.kind == kinds.DIRECTORY)
+
+
+def _guess(layout: Layout, path: str) -> PathFact:
+    """A directory of which nothing is known is as open to reading as the nearest one above of which something is."""
+    place = key(path)
+    above = (layout.known.get(place[:length]) for length in range(len(place) - 1, 0, -1))
+    nearest = next((found for found in above if found is not None), None)
+    return PathFact(path=path, kind=kinds.DIRECTORY, real=path, shared=nearest is not None and nearest.shared)
 
 
 def _denied(layout: Layout, path: str) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 
 from sidewall.nt.sid import Sid
-from sidewall.policy import paths
+from sidewall.plan.windows_edits import key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def policy_key(policy: Policy) -> str:
     """What of a policy its access lists depend on, as one text: the same for the same rules in any order and case."""
 
     def fold(path: str, glob: bool = False) -> str:
-        return path.upper() if glob else "\\".join(paths.key(path, policy.flavour, wide=True))
+        return path.upper() if glob else "\\".join(key(path))
 
     rules = sorted({(fold(rule.path, rule.glob), rule.access, rule.glob) for rule in policy.files})
     return repr((rules, sorted({name.upper() for name in policy.protected}), policy.git,
@@ -61,8 +61,8 @@ def capability(install: str, user: Sid, policy: Policy) -> Sid:
 def account_names(user: Sid) -> tuple[str, str, str]:
     """The names of the group, of the account without network and of the account with it, for this Windows user."""
     number = int.from_bytes(sha256("account\0" + user)[:8], "little")
-    key = ""
+    name = ""
     for _ in range(LONGEST_NAME - len(PREFIX) - len("-off")):
         number, digit = divmod(number, len(_ALPHABET))
-        key += _ALPHABET[digit]
-    return PREFIX + key, f"{PREFIX}{key}-off", f"{PREFIX}{key}-on"
+        name += _ALPHABET[digit]
+    return PREFIX + name, f"{PREFIX}{name}-off", f"{PREFIX}{name}-on"

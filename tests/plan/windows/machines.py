@@ -47,7 +47,7 @@ ENVIRON = (("SystemRoot", r"C:\Windows"), ("windir", r"C:\Windows"), ("ProgramFi
            ("ProgramData", r"C:\ProgramData"), ("USERPROFILE", HOME), ("LOCALAPPDATA", HOME + r"\AppData\Local"))
 
 VOLUMES = (VolumeFact(root="C:\\"), VolumeFact(root=DATA))
-SHARED = (r"C:\Users", r"C:\Windows", r"C:\Program Files", r"C:\ProgramData", "D:\\")
+SHARED = (r"C:\Users", r"C:\Windows", r"C:\Program Files", r"C:\ProgramData", r"C:\Tools", "D:\\")
 """What every user may read on a machine as it is delivered: these, and what lies below but for profiles."""
 
 
