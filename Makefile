@@ -18,6 +18,9 @@ test: setup tools lint types ## everything, within ten minutes on two cores
 quick: setup ## the tests that take seconds
 	@$(BIN)/pytest -n $(JOBS) -m "not slow"
 
+nt-differential: setup tools ## the Windows model against other engines, on 100,000 random cases and more
+	@SIDEWALL_DIFFERENTIAL_CASES=100000 $(BIN)/pytest -s tests/nt/differential
+
 lint: setup ## ruff, and the rules about who may import whom
 	@$(BIN)/ruff check
 	@$(BIN)/lint-imports
@@ -48,4 +51,4 @@ clean: ## remove what was made here
 	@rm -rf "$(VENV)" .peers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test quick lint types bench bench-peers setup tools lock dist clean
+.PHONY: help demo test quick nt-differential lint types bench bench-peers setup tools lock dist clean

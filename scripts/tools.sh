@@ -5,6 +5,8 @@ missing=
 for pair in git:git gcc:gcc make:make tmux:tmux node:nodejs; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
+# The oracle of the Windows model lies in the system's own interpreter, which may be another than ours.
+/usr/bin/python3 -c 'import samba.security' >/dev/null 2>&1 || missing="$missing python3-samba"
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then

@@ -1,0 +1,1 @@
+"""Other engines as oracles: the same random question to both, every class of difference named and judged."""
