@@ -59,13 +59,7 @@ def _value(scanner: Scanner, word: str) -> bytes:
         scanner.peek()
         return literal.counted(literal.octets(scanner))
     if word == "TD":
-        scanner.peek()
-        end = scanner.at
-        while end < len(scanner.text) and scanner.text[end] not in ",)":
-            end += 1
-        value = scanner.sid(scanner.text[scanner.at : end].rstrip(" "), scanner.at)
-        scanner.skip(end - scanner.at)
-        return literal.counted(value.to_bytes())
+        return literal.counted(scanner.sid_before(",)").to_bytes())
     number, _, _ = literal.integer(scanner)
     low, high = {"TI": (-(1 << 63), 1 << 63), "TU": (0, 1 << 64), "TB": (0, 2)}[word]
     if not low <= number < high:

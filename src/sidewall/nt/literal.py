@@ -78,6 +78,14 @@ class Scanner:
         self.at = end + 1
         return found
 
+    def sid_before(self, ends: str) -> Sid:
+        """The alias or SID up to one of the characters ``ends``, which is not passed.  Raises SddlError."""
+        self.peek()
+        start = self.at
+        while self.at < len(self.text) and self.text[self.at] not in ends:
+            self.at += 1
+        return self.sid(self.text[start : self.at].rstrip(_BLANKS), start)
+
     def attribute_name(self) -> str:
         """The name of an attribute that follows directly, with its %hhhh escapes resolved.  Raises SddlError."""
         units: list[str] = []
@@ -124,8 +132,8 @@ def parse(scanner: Scanner, *, composite: bool = False) -> bytes:
             parts.append(parse(scanner))
         return bytes((COMPOSITE,)) + counted(b"".join(parts))
     if scanner.take("SID(", fold=True):
-        at = scanner.at
-        value = scanner.sid(scanner.until(")").strip(" "), at)
+        value = scanner.sid_before(")")
+        scanner.expect(")")
         return bytes((SID,)) + counted(value.to_bytes())
     number, sign, base = integer(scanner)
     return bytes((INT64,)) + (number & (1 << 64) - 1).to_bytes(8, "little") + bytes((sign, base))

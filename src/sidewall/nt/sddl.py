@@ -167,13 +167,9 @@ def _entry(text: str, start: int, named: Callable[[str, int], Sid]) -> tuple[Ace
     object_type, inherited = [_guid(word, place, kind) for word, place in guids]
     if kind == aces.ACCESS_ALLOWED_OBJECT and not object_type and not inherited:
         kind = aces.ACCESS_ALLOWED  # as Win32's "ACE Strings" says that Windows does
-    at = _blanks(text, at)
-    end = at
-    while end < len(text) and text[end] not in ";)(":
-        end += 1
-    trustee = named(text[at:end].rstrip(" "), at)
-    scanner = Scanner(text, end, named)
-    data = _data(scanner, kind) if text[end : end + 1] == ";" else b""
+    scanner = Scanner(text, at, named)
+    trustee = scanner.sid_before(";)(")
+    data = _data(scanner, kind) if scanner.take(";") else b""
     if not scanner.take(")"):
         raise SddlError(f"the entry does not end at {scanner.shown()}", position=scanner.at, hint="close it with )")
     entry = Ace(type=kind, flags=flags, mask=mask, sid=trustee, data=data, object_type=object_type,
@@ -182,7 +178,6 @@ def _entry(text: str, start: int, named: Callable[[str, int], Sid]) -> tuple[Ace
 
 
 def _data(scanner: Scanner, kind: int) -> bytes:
-    scanner.skip(1)
     if kind == aces.SYSTEM_RESOURCE_ATTRIBUTE:
         return attribute.parse(scanner)
     if kind in aces.CALLBACK_TYPES:
