@@ -26,7 +26,7 @@ DIRECTORIES = (
     HOME + r"\other\x\y", r"D:\data", r"D:\data\p", r"D:\data\p\q",
 )  # fmt: skip
 FILES = tuple(f"{path}\\f.txt" for path in DIRECTORIES)
-DISK = Disk({path: "dir" for path in DIRECTORIES} | {path: "file" for path in FILES})
+DISK = Disk(dict.fromkeys(DIRECTORIES, "dir") | dict.fromkeys(FILES, "file"))
 RULES = st.lists(
     st.builds(rule, st.sampled_from([*DIRECTORIES, *FILES]), st.sampled_from([WRITE, READ, DENY])), max_size=6
 )
@@ -97,7 +97,7 @@ def test_reading_is_granted_only_where_it_is_allowed(rules: list[FileRule], tier
 def test_a_narrower_policy_grants_no_more(rules: list[FileRule], more: list[FileRule], tier: str) -> None:
     """Rules that only deny or only let read are added; nothing becomes writable or readable by that."""
     narrowing = [one.replace(access=READ if one.access == WRITE else one.access) for one in more]
-    about, wide = made(rules, tier)
+    _about, wide = made(rules, tier)
     narrower, narrow = made([*rules, *narrowing], tier)
     for path in (*DIRECTORIES, *FILES):
         for before, after in zip(trustees(wide), trustees(narrow), strict=True):
@@ -136,8 +136,10 @@ def test_every_guarantee_once_in_order(rules: list[FileRule], tier: str, scanned
 @settings(deadline=None, max_examples=15)
 @given(RULES)
 def test_the_account_tier_is_never_worse_than_the_tokens(rules: list[FileRule]) -> None:
-    levels = {tier: {name: LEVELS.index(entry.level) for name, entry in by_name(made(rules, tier)[1].guarantees).items()}
-              for tier in ("account", "token", "token-strict")}
+    def levels_of(tier: str) -> dict[str, int]:
+        return {name: LEVELS.index(entry.level) for name, entry in by_name(made(rules, tier)[1].guarantees).items()}
+
+    levels = {tier: levels_of(tier) for tier in ("account", "token", "token-strict")}
     for name in GUARANTEES:
         # Asking programs not to resolve names holds as little as a filter that a service goes around.
         if name != "name-resolution":
