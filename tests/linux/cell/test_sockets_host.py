@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from sidewall.plan import steps
+from sidewall.policy.model import Network
 
 from .place import Opened, Place
 
@@ -251,3 +252,56 @@ def test_sockets_of_a_path_that_is_too_long_are_no_way_out(place: Place, cell: O
     said = cell.python(knock, [padded, padded.ljust(108, "/")[:108]]).output
     assert "CONNECTED" not in said
     assert services[0].guests() == 0
+
+
+def receive(name: str) -> None:
+    import os
+    import socket
+
+    service = socket.socket(socket.AF_UNIX)
+    service.bind(name)
+    service.listen(100)
+    open(name + ".up", "w").close()
+    while True:
+        service.settimeout(60)
+        guest = service.accept()[0]
+        guest.settimeout(1)
+        try:
+            said = guest.recv(100)
+        except OSError:
+            said = b""
+        with open(name + ".guests", "ab") as guests:
+            os.write(guests.fileno(), b"guest " + said + b"\n")
+        guest.close()
+
+
+@pytest.mark.parametrize("network", ["off", "on"])
+def test_another_cell_in_the_same_workspace(place: Place, cell: Opened, network: str) -> None:
+    """Neither a connection nor a byte, though both may write to the directory and one of them tries hard."""
+    other = place.open("namespace", network=Network(mode=network))
+    child = other.start_python(receive, "theirs")
+    deadline = time.monotonic() + 20
+    while not (place.work / "theirs.up").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert other.python(talk, "theirs").output == "CONNECTED\n"
+    (place.work / "theirs.guests").write_bytes(b"")
+    cell.run("ln theirs hard; ln -s theirs soft")
+    for name in ("theirs", "./theirs", "hard", "soft", f"{place.work}/theirs"):
+        assert cell.python(talk, name).output in ("ConnectionRefusedError\n", "PermissionError\n")
+    assert cell.python(flip, "good", "theirs", 2.0).output == "True\n"
+    other.cell.close()
+    child.close()
+    assert (place.work / "theirs.guests").read_bytes() == b""
+
+
+def talk(address: str) -> None:
+    import socket
+
+    one = socket.socket(socket.AF_UNIX)
+    one.settimeout(5)
+    try:
+        one.connect(address)
+        print("CONNECTED")
+        one.sendall(b"secret")
+    except OSError as error:
+        print(type(error).__name__)

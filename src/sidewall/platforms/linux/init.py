@@ -29,6 +29,7 @@ else:
     import _signal
 
 ADMINISTRATION, CONTROL = 3, 4
+NETLINK_SOCK_DIAG = 4
 NODES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
@@ -217,6 +218,11 @@ def _become(plan: dict[str, Any], builder: build.Builder, control: _socket.socke
         landlock.restrict(version, fs, net, scope, rules)
     gc.disable()
     server: Spawner = spawner.Spawner(control)
+    asking: list[int] = []
+    if plan["mediate"]:
+        # What ``listeners.question`` makes, of this network namespace, into which the keeper cannot look.
+        kind = _socket.SOCK_RAW | _socket.SOCK_CLOEXEC
+        asking = [_socket.socket(_socket.AF_NETLINK, kind, NETLINK_SOCK_DIAG).detach()]
     listener = -1
     if plan["filter"]:
         listener = seccomp.install(plan["filter"], listen=bool(plan["mediate"]))
@@ -225,7 +231,7 @@ def _become(plan: dict[str, Any], builder: build.Builder, control: _socket.socke
         told = {"mounts": builder.open_mounts, "processes": os.readlink("/proc/self/ns/pid"),
                 "network": os.readlink("/proc/self/ns/net"), "names": plan["names"], "lent": builder.lent_sockets,
                 "listening": len(listening), "asks": listener >= 0}
-        wire.send(link, b"L" + marshal.dumps(told), [*([listener] if listener >= 0 else ()), *listening])
+        wire.send(link, b"L" + marshal.dumps(told), [*([listener] if listener >= 0 else ()), *asking, *listening])
         if listener >= 0:
             os.close(listener)
     link.close()

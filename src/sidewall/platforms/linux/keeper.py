@@ -136,8 +136,9 @@ class Keeper:
             relay_part = relay.Relay(descriptors[-told["listening"]:])
         if not told["asks"]:
             return -1
-        self._mediator = mediator.Mediator(descriptors[0], told["mounts"], told["processes"], told["network"],
-                                           self._administration, lent_part, relay_part)
+        self._mediator = mediator.Mediator(
+            descriptors[0], descriptors[1], told["mounts"], told["processes"], told["network"], self._administration,
+            lent_part, relay_part)
         return descriptors[0]
 
     def _end(self) -> None:

@@ -31,13 +31,15 @@ _STACK = 256 << 10
 
 
 class Mediator:
-    """``mounts`` are (mount id, whether only the cell can put a socket there); ``processes`` and ``network`` name the
-    cell's namespaces, as in /proc/<pid>/ns; attempts go to ``administration``; ``lent`` and ``relay`` are what of the
-    host's may be reached."""
+    """``question`` asks for the cell's listening sockets (``listeners``); ``mounts`` are (mount id, whether only the
+    cell can put a socket there); ``processes`` and ``network`` name the cell's namespaces, as in /proc/<pid>/ns;
+    attempts go to ``administration``; ``lent`` and ``relay`` are what of the host's may be reached."""
 
-    def __init__(self, listener: int, mounts: list[tuple[int, bool]], processes: str, network: str,
+    def __init__(self, listener: int, question: int, mounts: list[tuple[int, bool]], processes: str, network: str,
                  administration: _socket.socket, lent: Lent | None = None, relay: Relay | None = None) -> None:
         self._listener = listener
+        self._listeners = listeners.Listeners(_socket.socket(fileno=question))
+        self._devices: dict[int, int] = {}
         self._mounts = dict(mounts)
         self._administration = administration
         self._lent = lent
@@ -142,14 +144,21 @@ class Mediator:
                 if errno is not None:
                     return errno
             private = self._mounts.get(mount)
-            if private is None or (not private and self._listens_outside(found)):
+            if private is None:
                 self._attempt("unix", os.fsdecode(path))
                 return EACCES
+            if not private and not self._listens_inside(found, mount, thread):
+                # Another's, or nobody's: it is not even connected to, since another thread could send on the socket
+                # before we have seen whose it is.
+                if self._listens_outside(found, mount):
+                    self._attempt("unix", os.fsdecode(path))
+                    return EACCES
+                return ECONNREFUSED
             errno = _connect_by_name(socket, b"/proc/self/fd/%d" % target)
         finally:
             os.close(target)
         if errno == 0 and not private and not self._is_ours(socket):
-            # The kernel could not tell before: another cell's, or a file system whose inodes it shows otherwise.
+            # It changed hands in between.
             socket.shutdown(_socket.SHUT_RDWR)
             self._attempt("unix", os.fsdecode(path))
             return EACCES
@@ -162,11 +171,22 @@ class Mediator:
         real = self._lent.named(os.readlink(b"/proc/%d/cwd" % thread), path)
         return self._lent.connect_by_name(real, lambda name: _connect_by_name(socket, name)) if real else None
 
-    def _listens_outside(self, found: os.stat_result) -> bool:
-        """Whether a process outside listens below a writable root.  It is not even connected to: another thread could
-        send on the socket before we have seen whose it is."""
-        sockets = listeners.bound_to(found)
-        return bool(sockets) and not (self._shared_network and self._holds(sockets))
+    def _listens_inside(self, found: os.stat_result, mount: int, thread: int) -> bool:
+        """Whether a process of the cell listens at this file of a writable root."""
+        device = self._devices.get(mount)
+        if device is None:
+            # The mounts of a cell stay as they are.
+            device = self._devices[mount] = listeners.device_of(mount, thread)
+        sockets = self._listeners.bound_to(found.st_ino, device)
+        return bool(sockets) and (not self._shared_network or self._holds(sockets))
+
+    def _listens_outside(self, found: os.stat_result, mount: int) -> bool:
+        """Whether a process of this network namespace listens there: then the refusal is one to speak of."""
+        asked = listeners.question()
+        try:
+            return bool(listeners.Listeners(asked).bound_to(found.st_ino, self._devices[mount]))
+        finally:
+            asked.close()
 
     def _holds(self, sockets: list[int]) -> bool:
         """Whether a process of the cell has one of these sockets open."""
