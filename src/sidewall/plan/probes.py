@@ -15,6 +15,7 @@ from sidewall.record import Record
 READ, LIST, WRITE, CREATE_FILE, CREATE_DIRECTORY = "read", "list", "write", "create file", "create directory"
 ATTRIBUTES, DELETE, RENAME, REPLACE = "change attributes", "delete", "rename away", "rename over"
 HARD_LINK, CHANGE_DACL, CHANGE_OWNER, MOVE_ABOVE = "hard link", "change DACL", "change owner", "move with its directory"
+TURN = "turn into a link"
 
 OBJECT, PARENT = "object", "parent"
 
@@ -60,10 +61,10 @@ FILE_OPERATIONS = (
     Operation(name=READ, asks="read", ways=(_on(bits.FILE_READ_DATA | bits.FILE_READ_EA | bits.FILE_EXECUTE),),
               typical=bits.FILE_GENERIC_READ),
     Operation(name=WRITE, asks="write", ways=(_on(_CONTENT),), typical=bits.FILE_GENERIC_WRITE),
+    *_BOTH,
     # What is renamed over it may lie beside it already, and then may need no right in the directory (not public).
     Operation(name=REPLACE, asks="write", ways=_GONE),
     Operation(name=HARD_LINK, asks="write", ways=(_on(bits.FILE_WRITE_ATTRIBUTES),), metadata=True),
-    *_BOTH,
 )
 DIRECTORY_OPERATIONS = (
     Operation(name=LIST, asks="read", ways=(_on(bits.FILE_LIST_DIRECTORY | bits.FILE_READ_EA),),
@@ -81,15 +82,19 @@ NEW_NAME = "sidewall-new-file"
 """A name that no rule speaks of, unless it speaks of its whole directory."""
 
 
+EMPTY = Operation(name=TURN, asks="write", ways=(_on(bits.FILE_WRITE_DATA | bits.FILE_WRITE_ATTRIBUTES),))
+"""An empty directory can be made a reparse point, and lead elsewhere (MS-FSA 2.1.5.10.37)."""
 LINK_OPERATIONS = _BOTH
 """Of a reparse point that leads elsewhere: what is read and written through it is asked about where that lies."""
 
 
-def operations(container: bool, leading: bool = False) -> tuple[Operation, ...]:
-    """What is asked about an object that exists; ``leading``: it leads to another place."""
+def operations(container: bool, leading: bool = False, empty: bool = False) -> tuple[Operation, ...]:
+    """What is asked about an object that exists; ``leading``: it leads elsewhere; ``empty``: nothing is known in it."""
     if leading:
         return LINK_OPERATIONS
-    return DIRECTORY_OPERATIONS if container else FILE_OPERATIONS
+    if not container:
+        return FILE_OPERATIONS
+    return (*DIRECTORY_OPERATIONS, EMPTY) if empty else DIRECTORY_OPERATIONS
 
 
 def named(name: str, *, container: bool) -> Operation:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 _RENAME = probes.named(probes.RENAME, container=True)
 _HANDED_OVER = "use by the user"
 _NO_NODE = Bounds(upper=0)
+_NTFS = (probes.HARD_LINK, probes.TURN)
+"""Operations that file systems without descriptors do not know."""
 
 
 def prove(plan: Plan, world: World) -> Proof:
@@ -107,11 +109,11 @@ def guarantee_of(operation: Operation, decision: Decision) -> str:
 
 def operations_of(node: Node) -> tuple[Operation, ...]:
     """What is asked about the entry: nobody removes a volume's root, or changes descriptors where there are none."""
-    found = probes.operations(node.entry.container, node.entry.reparse in LEADING)
+    found = probes.operations(node.entry.container, node.entry.reparse in LEADING, not node.children)
     if node.parent is None:
         found = tuple([each for each in found if each.name not in (probes.DELETE, probes.RENAME)])
     if not node.volume.acls:
-        found = tuple([each for each in found if each.asks != "dacl" and each.name != probes.HARD_LINK])
+        found = tuple([each for each in found if each.asks != "dacl" and each.name not in _NTFS])
     return found
 
 
@@ -269,10 +271,10 @@ class Prover:
                     policy=f"{path}: what a command makes stays under the rules of its directory",
                     trace=self.tell(self.judge, born, steering & -steering, container))
 
-            self.disagreements.add((probes.CHANGE_DACL, *key), path, rewritten)
+            self.disagreements.add((probes.CHANGE_DACL, id(descriptor)), path, rewritten)
         if not self.user.works(born, FILE_MODIFY):
             def locked() -> Finding:
                 return Finding(guarantee="", operation=_HANDED_OVER, policy=decision.reason, through=path,
                                mask=FILE_MODIFY, trace=self.tell(self.user, born, FILE_MODIFY, container))
 
-            self.shortfalls.add((_HANDED_OVER, *key), path, locked)
+            self.shortfalls.add((_HANDED_OVER, id(descriptor)), path, locked)

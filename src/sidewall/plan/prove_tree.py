@@ -11,7 +11,7 @@ with several names alone.  What a plan must not touch, and touches all the same,
 from __future__ import annotations
 
 from sidewall.nt import ace as aces
-from sidewall.nt.acl import Acl
+from sidewall.nt import edit
 from sidewall.nt.inherit import reinherit
 from sidewall.nt.sddl import parse
 from sidewall.plan.windows_steps import TREE, AclEdit, Placeholder, PrivateTemp
@@ -119,7 +119,11 @@ class After:
         before = node.descriptor
         if before is None:
             return
-        node.descriptor = after = gained(before, step.aces)
+        try:
+            node.descriptor = after = gained(before, step.aces)
+        except edit.EditError as error:
+            self.faults.append(Fault(path=step.path, reason=error.message))
+            return
         if step.reach == TREE and after is not before:
             self._propagate(node)
 
@@ -170,16 +174,11 @@ def untouchable(node: Node) -> str:
 
 
 def gained(descriptor: SecurityDescriptor, wanted: tuple[Ace, ...]) -> SecurityDescriptor:
-    """The descriptor with these explicit entries as well, where canonical order wants them; the same object when it
-    has them all."""
-    dacl = descriptor.dacl or Acl()
-    have = set(dacl.aces)
-    new = [ace for ace in dict.fromkeys(wanted) if ace not in have]
-    if not new:
-        return descriptor
-    denies = tuple(ace for ace in new if ace.type == aces.ACCESS_DENIED)
-    allows = tuple(ace for ace in new if ace.type == aces.ACCESS_ALLOWED)
-    own = tuple(ace for ace in dacl.aces if not ace.flags & aces.INHERITED)
-    rest = tuple(ace for ace in dacl.aces if ace.flags & aces.INHERITED)
-    split = next((at for at, ace in enumerate(own) if ace.type not in aces.DENY_TYPES), len(own))
-    return descriptor.replace(dacl=dacl.replace(aces=denies + own[:split] + allows + own[split:] + rest))
+    """The descriptor with these explicit entries as well; the same object when it has them all.
+
+    Raises EditError for a list that cannot be edited so that the edit can be undone.
+    """
+    change = edit.smallest(descriptor, [
+        edit.Want(kind=edit.DENY if ace.type == aces.ACCESS_DENIED else edit.ALLOW, sid=ace.sid, mask=ace.mask,
+                  flags=ace.flags) for ace in wanted])
+    return descriptor if change.empty else edit.apply(descriptor, change).sd
