@@ -14,6 +14,7 @@ from sidewall.platforms.linux.syscalls import prctl
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_NAME = 15
+PR_GET_SECCOMP = 21
 PR_CAPBSET_DROP = 24
 PR_SET_SECUREBITS = 28
 PR_SET_CHILD_SUBREAPER = 36
@@ -22,6 +23,9 @@ PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 
 # NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE and KEEP_CAPS off, each locked (capabilities(7)).
 _SECUREBITS = 0xEF
+
+_ALLOW = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)
+"""A filter of one instruction, BPF_RET: everything is allowed."""
 
 CLONE_NEWTIME = 0x80
 CLONE = {"mount": 0x00020000, "cgroup": 0x02000000, "uts": 0x04000000, "ipc": 0x08000000, "user": 0x10000000,
@@ -66,12 +70,29 @@ def landlock_abi() -> int:
 
 
 def can_notify() -> bool:
-    """Whether this kernel's filters can hand a call to another process (seccomp(2), SECCOMP_GET_ACTION_AVAIL)."""
+    """Whether a filter of ours can hand a call to another process: the kernel knows how (seccomp(2),
+    SECCOMP_GET_ACTION_AVAIL), and no filter that is already in force does so, since there can be one listener only."""
     try:
         syscalls.call("seccomp", 2, 0, struct.pack("=I", 0x7FC00000))
+        filtered = prctl(PR_GET_SECCOMP) == 2
     except OSError:
         return False
-    return True
+    return not filtered or _can_listen()
+
+
+def _can_listen() -> bool:
+    """Tries it, in a child: a filter stays for good.  Only where one is in force, as in a container."""
+    from sidewall.platforms.linux import seccomp
+
+    pid = os.fork()
+    if pid == 0:
+        try:
+            no_new_privileges()
+            seccomp.install(_ALLOW, listen=True)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 def die_with_parent() -> None:
