@@ -5,9 +5,10 @@
 VENV = .venv
 BIN = $(VENV)/bin
 JOBS = 2
+FUZZ_SECONDS = 600
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 demo: setup ## a real package's test suite in the sandbox, then attacks that fail, then the guarantees
 	@$(BIN)/python -m demo
@@ -20,6 +21,9 @@ quick: setup ## the tests that take seconds
 
 nt-differential: setup tools ## the Windows model against other engines, on 100,000 random cases and more
 	@SIDEWALL_DIFFERENTIAL_CASES=100000 $(BIN)/pytest -s tests/nt/differential
+
+nt-fuzz: setup ## damaged input for every parser of the Windows model, ten minutes (or FUZZ_SECONDS)
+	@$(BIN)/python -m tests.nt.fuzz $(FUZZ_SECONDS)
 
 lint: setup ## ruff, and the rules about who may import whom
 	@$(BIN)/ruff check
@@ -51,4 +55,4 @@ clean: ## remove what was made here
 	@rm -rf "$(VENV)" .peers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test quick nt-differential lint types bench bench-peers setup tools lock dist clean
+.PHONY: help demo test quick nt-differential nt-fuzz lint types bench bench-peers setup tools lock dist clean

@@ -188,3 +188,11 @@ def test_damaged_resource_attributes_are_refused() -> None:
     for unsayable in (claim(('"',)), claim((b"",), "TX"), claim_bytes(("", "TI", 0, ()))):
         with pytest.raises(SddlError):
             attribute.format(bytes(unsayable))
+
+
+def test_values_that_overlap_cannot_fill_the_memory() -> None:
+    count = 5_000
+    start = struct.pack("<IHHII", 16 + 4 * count, 3, 0, 0, count) + struct.pack("<I", 16 + 4 * count) * count
+    assert attribute.format(start + "x\0".encode("utf-16-le")).count('"x"') == 1 + count
+    with pytest.raises(SddlError, match="overlap"):
+        attribute.format(start + ("x" * 20_000 + "\0").encode("utf-16-le"))

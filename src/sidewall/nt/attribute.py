@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TYPES: Mapping[str, int] = {"TI": 1, "TU": 2, "TS": 3, "TD": 5, "TB": 6, "TX": 0x10}
 HEADER = 16  # name, type, reserved, flags, count
+LARGEST = 0xFFFF  # of an entry, so of what is in it
 
 _WORD_OF = {number: word for word, number in TYPES.items()}
 
@@ -94,8 +95,16 @@ def format(data: bytes) -> str:
     flags, count = int.from_bytes(data[8:12], "little"), int.from_bytes(data[12:16], "little")
     if HEADER + 4 * count > len(data):
         raise unsayable(f"a resource attribute of {len(data)} bytes cannot have {count} values")
-    fields = [f'"{literal.escaped(_string(data, _offset(data, 0)))}"', word, f"0x{flags:x}"]
-    fields += [_value_text(data, _offset(data, HEADER + 4 * index), word) for index in range(count)]
+    name, size = _string(data, _offset(data, 0))
+    fields = [f'"{literal.escaped(name)}"', word, f"0x{flags:x}"]
+    size += HEADER + 4 * count
+    for index in range(count):
+        text, more = _value_text(data, _offset(data, HEADER + 4 * index), word)
+        fields.append(text)
+        # Values may overlap, so that a few kilobytes would say gigabytes; no entry could carry those.
+        size += more
+        if size > LARGEST:
+            raise unsayable(f"a resource attribute's values overlap to more than {LARGEST} bytes")
     return f"({','.join(fields)})"
 
 
@@ -103,18 +112,21 @@ def _offset(data: bytes, at: int) -> int:
     return int.from_bytes(data[at : at + 4], "little")
 
 
-def _string(data: bytes, at: int) -> str:
+def _string(data: bytes, at: int) -> tuple[str, int]:
+    """(text, bytes) of a string with a null character behind it."""
     end = at
     while data[end : end + 2] != b"\0\0":
         end += 2
         if end + 2 > len(data):
             raise unsayable("a string of a resource attribute has no end")
-    return data[at:end].decode("utf-16-le", "surrogatepass")
+    return data[at:end].decode("utf-16-le", "surrogatepass"), end + 2 - at
 
 
-def _value_text(data: bytes, at: int, word: str) -> str:
+def _value_text(data: bytes, at: int, word: str) -> tuple[str, int]:
+    """(text, bytes) of a value."""
     if word == "TS":
-        return literal.quoted(_string(data, at))
+        text, size = _string(data, at)
+        return literal.quoted(text), size
     size = 8 if word in ("TI", "TU", "TB") else 4
     if at + size > len(data):
         raise unsayable("a value of a resource attribute is cut off")
@@ -122,7 +134,7 @@ def _value_text(data: bytes, at: int, word: str) -> str:
         number = int.from_bytes(data[at : at + 8], "little", signed=word == "TI")
         if word == "TB" and number > 1:
             raise unsayable(f"a resource attribute's truth value is {number}")
-        return str(number)
+        return str(number), size
     end = at + 4 + _offset(data, at)
     if end > len(data):
         raise unsayable("a value of a resource attribute is cut off")
@@ -130,5 +142,5 @@ def _value_text(data: bytes, at: int, word: str) -> str:
     if word == "TX":
         if not content:
             raise unsayable("an octet string of a resource attribute is empty")
-        return content.hex()
-    return literal.sid_text(content)
+        return content.hex(), end - at
+    return literal.sid_text(content), end - at
