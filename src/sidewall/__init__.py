@@ -71,7 +71,8 @@ _HOMES = {
 }
 
 __all__ = [  # noqa: PLE0604 - the names come from the table above
-    "run", "PIPE", "STDOUT", "DEVNULL", "__version__", *[name for names in _HOMES.values() for name in names]]
+    "run", "prepare", "PIPE", "STDOUT", "DEVNULL", "__version__",
+    *[name for names in _HOMES.values() for name in names]]
 
 
 def run(args: Arguments, policy: Policy | str | os.PathLike[str] | None = None, *, cwd: PathLike | None = None,
@@ -107,6 +108,22 @@ def run(args: Arguments, policy: Policy | str | os.PathLike[str] | None = None, 
                            track_changes=track_changes)
 
 
+def prepare() -> None:
+    """Starts the process that the next sandbox of this process will be made of, and returns at once.
+
+    For programs that open a sandbox now and then and want it sooner: call it once at the start, and again after each
+    opening.  One such process is kept, whatever the number of calls; it holds nothing of the caller's, waits without
+    using the processor, and ends with this process.  It is of use to sandboxes with the usual namespaces (the namespace
+    tier, network off); others start one of their own, and so do all after the machine's mounts have changed.
+
+    Raises:
+        MachineError: no process can be started, or this platform has no sandbox.
+    """
+    from sidewall.platforms import detect
+
+    detect.backend().prepare()
+
+
 def __getattr__(name: str) -> Any:
     for home, names in _HOMES.items():
         if name in names:
@@ -122,4 +139,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-run.__module__ = "sidewall"
+run.__module__ = prepare.__module__ = "sidewall"

@@ -17,6 +17,7 @@ import pytest
 from sidewall.errors import SidewallError
 
 from .place import TIERS, Place
+from .servers import Services
 
 
 @functools.cache
@@ -91,3 +92,11 @@ def landlock() -> str:
     """For tests of what only the landlock tier has."""
     skip_without("landlock")
     return "landlock"
+
+
+@pytest.fixture
+def services() -> Iterator[Services]:
+    made = Services()
+    yield made
+    for service in made.made:
+        service.close()
