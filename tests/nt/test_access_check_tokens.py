@@ -296,6 +296,10 @@ def test_a_low_process_cannot_read_a_medium_one() -> None:
     thread = f"{MINE}D:(A;;0x1fffff;;;WD)S:(ML;;NX;;;ME)"
     assert not check(thread, 0x1000, low, "thread").possible
     assert check(thread, 0x8, low, "thread").certain
+    assert check(thread, SYNCHRONIZE, low, "thread").verdict == CANNOT_PROVE
+    assert not check(text, 0x1, low, "thread").possible
+    assert check(text, MAXIMUM_ALLOWED, low, "process").trace[1].bits == 0x121001
+    assert check(read_only_label, MAXIMUM_ALLOWED, low, "process").trace[1].bits == 0xFFFFFBEF | 0x120000
 
 
 def test_levels_have_names() -> None:

@@ -84,5 +84,5 @@ def _left(policy: int, mapping: GenericMapping) -> tuple[int, int, str]:
             blocked |= right
         else:
             kept |= right
-    loose = 0 if policy & bits.NO_WRITE_UP else ALL_BITS & ~(blocked | kept)
+    loose = 0 if policy & bits.NO_WRITE_UP else ALL_BITS & ~blocked
     return kept & ~blocked, kept | ALWAYS | loose, LABEL_READ_EXECUTE
