@@ -26,7 +26,15 @@ from sidewall.plan.windows_layout import Layout
 from sidewall.plan.windows_paths import lay_out
 from sidewall.plan.windows_refuse import Refusal
 from sidewall.plan.windows_sids import account_names, capability, sha256
-from sidewall.plan.windows_steps import ACCOUNT, TOKEN, TOKEN_STRICT, Accounts, NetworkFilters, Ownership
+from sidewall.plan.windows_steps import (
+    ACCOUNT,
+    TOKEN,
+    TOKEN_STRICT,
+    Accounts,
+    NetworkFilters,
+    Ownership,
+    TokenRecipe,
+)
 from sidewall.policy.model import NETWORK_ON, NETWORK_PROXY, Policy
 from sidewall.policy.paths import WINDOWS
 
@@ -59,7 +67,8 @@ def compile(policy: Policy, facts: WindowsFacts, tier: str) -> Plan:
     sid = capability(facts.install, facts.user, policy)
     account = _account(policy, facts) if chosen == ACCOUNT else None
     layout = lay_out(policy, facts, chosen, sid, facts.group if account else None)
-    steps = _steps(policy, facts, chosen, layout, account)
+    recipe = windows_token.recipe(chosen, facts, sid, account.sid if account else None)
+    steps = _steps(policy, facts, recipe, layout, account)
     notes = [f"the account tier cannot be had: {better.reason}"] if better is not None and tier == "auto" else []
     if policy.network.loopback_ports and policy.network.mode != NETWORK_ON and account is not None:
         notes.append("the policy's loopback ports of the host are not reached in this tier: no filter is changed for a "
@@ -67,7 +76,7 @@ def compile(policy: Policy, facts: WindowsFacts, tier: str) -> Plan:
     if account is None:
         notes.append("directories that only their owner may open (Python's tempfile from 3.12.4 on) cannot be used "
                      "inside this tier")
-    report = windows_report.report(policy, facts, chosen, layout)
+    report = windows_report.report(policy, facts, chosen, layout, recipe)
     return _finish(policy, chosen, steps, report, (*notes, *layout.notes), better if tier == "auto" else None)
 
 
@@ -165,7 +174,7 @@ def choose_tier(policy: Policy, facts: WindowsFacts, wanted: str) -> str:
                          else f"the {wanted} tier cannot be had here: {first.reason}", hint=first.hint)
 
 
-def _steps(policy: Policy, facts: WindowsFacts, tier: str, layout: Layout, account: AccountFact | None
+def _steps(policy: Policy, facts: WindowsFacts, recipe: TokenRecipe, layout: Layout, account: AccountFact | None
            ) -> tuple[Step, ...]:
     sid = layout.edits.trustees[-1]
     runs_as = account.sid if account is not None else None
@@ -184,7 +193,7 @@ def _steps(policy: Policy, facts: WindowsFacts, tier: str, layout: Layout, accou
     steps.append(windows_session.private_temp(facts, sid, facts.group if account is not None else None))
     steps.append(windows_session.desktop(facts, runs_as))
     steps.append(windows_session.job(policy))
-    steps.append(windows_token.recipe(tier, facts, sid, runs_as))
+    steps.append(recipe)
     steps.append(windows_session.environment(policy, facts, account=account is not None, safe=roots))
     steps.append(Watch(roots=roots, names=policy.protected, held=tuple(sorted(layout.held)), each=True))
     if account is not None and roots:

@@ -14,12 +14,14 @@ from sidewall.plan.facts_windows import UAC_ASKS
 from sidewall.plan.guarantees import ADVISORY, ENFORCED, OPEN, PARTIAL, Guarantee, in_order
 from sidewall.plan.windows_edits import WRITING
 from sidewall.plan.windows_steps import ACCOUNT, TOKEN, TOKEN_STRICT
+from sidewall.plan.windows_token import WRITE_RESTRICTED
 from sidewall.policy.model import GIT_COMMIT, GUARANTEES, NETWORK_ON
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sidewall.plan.facts_windows import WindowsFacts
     from sidewall.plan.windows_layout import Layout
+    from sidewall.plan.windows_steps import TokenRecipe
     from sidewall.policy.model import Policy
 
 SETUP = "run `sidewall setup` once: the account tier holds it"
@@ -32,10 +34,12 @@ def unconfined(policy: Policy) -> tuple[Guarantee, ...]:
                             required=name in policy.require) for name in GUARANTEES])
 
 
-def report(policy: Policy, facts: WindowsFacts, tier: str, layout: Layout) -> tuple[Guarantee, ...]:
+def report(policy: Policy, facts: WindowsFacts, tier: str, layout: Layout, recipe: TokenRecipe
+           ) -> tuple[Guarantee, ...]:
     """One line for each guarantee, in the design's order."""
     own = _account(policy, facts) if tier == ACCOUNT else _token(policy, facts, tier)
-    lines = [*_outside(facts, tier), _names(policy, layout, tier), _secrets(facts, layout, tier), *own, _limits(policy)]
+    lines = [*_outside(facts, tier, holes(facts, recipe)), _names(policy, layout, tier),
+             _secrets(facts, layout, tier), *own, _limits(policy)]
     return in_order(tuple([line.replace(required=line.name in policy.require) for line in lines]))
 
 
@@ -43,30 +47,27 @@ def _line(name: str, level: str, mechanism: str, reason: str = "", remedy: str =
     return Guarantee(name=name, level=level, mechanism=mechanism, reason=reason, remedy=remedy)
 
 
-def holes(facts: WindowsFacts, tier: str) -> tuple[str, ...]:
-    """The places known to be wide open to a token of this tier, whatever the plan does: the directory's path.
+def holes(facts: WindowsFacts, recipe: TokenRecipe) -> tuple[str, ...]:
+    """The places known to be open to a token of this recipe, whatever the plan does: directories, each once.
 
-    In the write-restricted tiers a right that is no write in that sense (FILE_DELETE_CHILD) needs the normal half
-    alone; a write needs a restricting SID that is granted it.
+    Both halves of the check must be granted a write, by whatever group.  FILE_DELETE_CHILD is no write to a
+    write-restricted token: there the normal half alone decides.  What the user himself is granted is not known here,
+    so in his own token the normal half of a fully restricted check counts as granted.
     """
-    found = []
+    strict = not recipe.flags & WRITE_RESTRICTED
+    groups = {sid for sid, _ in recipe.groups if sid not in recipe.disable}
+    normal: dict[str, int] = {}
+    restricted: dict[str, int] = {}
     for place in facts.wide:
-        rights = mask.map_generic(place.mask, mask.MAPPINGS["file"])
-        if tier == TOKEN_STRICT:
-            open_here = place.who in (known.EVERYONE, known.USERS, known.RESTRICTED) and rights & WRITING
-        else:
-            everyone = tier == TOKEN or facts.needs_everyone
-            narrow = (known.RESTRICTED, known.WRITE_RESTRICTED) if tier == ACCOUNT else ()
-            writes = (place.who == known.EVERYONE and everyone) or place.who in narrow
-            open_here = rights & mask.FILE_DELETE_CHILD or (writes and rights & WRITING)
-        if open_here:
-            found.append(place.path)
-    return tuple(sorted(set(found)))
+        rights = mask.map_generic(place.mask, mask.MAPPINGS["file"]) & WRITING
+        normal[place.path] = normal.get(place.path, 0) | (rights if place.who in groups or strict else 0)
+        restricted[place.path] = restricted.get(place.path, 0) | (rights if place.who in recipe.restricting else 0)
+    unchecked = 0 if strict else mask.FILE_DELETE_CHILD
+    return tuple(sorted(path for path, rights in normal.items() if rights & (restricted[path] | unchecked)))
 
 
-def _outside(facts: WindowsFacts, tier: str) -> list[Guarantee]:
+def _outside(facts: WindowsFacts, tier: str, wide: tuple[str, ...]) -> list[Guarantee]:
     reasons = []
-    wide = holes(facts, tier)
     if tier == ACCOUNT:
         how, remedy = "the account has no rights there; restricting SIDs", ""
         if wide:

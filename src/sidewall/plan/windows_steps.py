@@ -14,6 +14,8 @@ from sidewall.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from sidewall.nt.ace import Ace
     from sidewall.nt.edit import Want
     from sidewall.nt.sid import Sid
@@ -48,6 +50,12 @@ class AclEdit(Step):
 
         return tuple([Want(kind=DENY if one.type == ACCESS_DENIED else ALLOW, sid=one.sid, mask=one.mask,
                            flags=one.flags) for one in self.aces])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As every record's; each ACE has ``kind`` (allow, deny), ``sid``, ``mask`` and ``flags``."""
+        aces = [{"kind": want.kind, "sid": str(want.sid), "mask": want.mask, "flags": want.flags}
+                for want in self.wants()]
+        return {**super().to_dict(), "aces": aces}
 
 
 class Placeholder(Step):
