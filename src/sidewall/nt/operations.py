@@ -47,6 +47,7 @@ CHANGES = (
     | bits.DELETE | bits.WRITE_DAC | bits.WRITE_OWNER
 )
 _LENT = ((bits.DELETE, bits.FILE_DELETE_CHILD), (bits.FILE_READ_ATTRIBUTES, bits.FILE_LIST_DIRECTORY))
+_LENDABLE = bits.DELETE | bits.FILE_READ_ATTRIBUTES
 """What a right on the parent gives on the object, whatever the object's own descriptor says (MS-FSA 2.1.5.1.2.1)."""
 
 
@@ -99,7 +100,7 @@ def open_file(file: Place, parent: Place | None, token: Token, desired: int, *, 
     if desired & bits.MAXIMUM_ALLOWED:
         return _maximum(what, file, parent, token, asked, backup_intent, trace)
     own = check(what, file, token, desired, backup_intent=backup_intent, trace=trace)
-    if own.certain or parent is None or file.write_protected:
+    if own.certain or parent is None or file.write_protected or not desired & _LENDABLE:
         return own
     lent = _lent(parent, token, desired, backup_intent, trace)
     ways = [own]
@@ -110,9 +111,8 @@ def open_file(file: Place, parent: Place | None, token: Token, desired: int, *, 
             rest_of = f"open the {kind} for {bits.describe(rest, kind)}"
             parts.append(check(rest_of, file, token, rest, backup_intent=backup_intent, trace=trace))
         ways.append(parts[0] if len(parts) == 1 else all_of("through the parent", tuple(parts)))
-    if len(ways) == 1:
-        return all_of(what, (own, *lent.values()), file.path).replace(desired=desired) if lent else own
-    whole = any_of(what, tuple(ways), file.path)
+    # Where the parent lends nothing, its refusals are shown all the same.
+    whole = any_of(what, tuple(ways) if len(ways) > 1 else (own, *lent.values()), file.path)
     return whole.replace(desired=desired, mask=desired if whole.granted else 0,
                          lower=desired if whole.certain else 0, upper=desired if whole.possible else 0)
 
@@ -131,7 +131,7 @@ def _subsets(items: list[int]) -> list[list[int]]:
 
 def _maximum(what: str, file: Place, parent: Place | None, token: Token, asked: int, backup_intent: bool,
              trace: bool) -> Outcome:
-    lendable = sum(bit for bit, _ in _LENT) if parent is not None else 0
+    lendable = _LENDABLE if parent is not None else 0
     needed = asked & ~lendable
     own = check(what, file, token, bits.MAXIMUM_ALLOWED | needed, backup_intent=backup_intent, trace=trace)
     lent = {} if parent is None else _lent(parent, token, lendable, backup_intent, trace)

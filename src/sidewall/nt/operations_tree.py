@@ -57,7 +57,11 @@ class Actor:
             return unknown(what, walk.unknown, path) if walk.unknown else denied(what, "there is no parent", path)
         made = single.create_in(self._place(walk.parent, walk, path), self.token, directory=directory,
                                 creator=None, **self._how)
-        return self._passing(walk, made.replace(what=what, path=path))
+        made = made.replace(what=what, path=path)
+        if walk.unknown:
+            free = unknown("find the name free", walk.unknown, path)
+            made = all_of(what, (made, free), path).replace(descriptor=made.descriptor)
+        return self._passing(walk, made)
 
     def delete(self, path: str) -> Outcome:
         """Delete the name ``path`` (a link itself, not its target)."""
