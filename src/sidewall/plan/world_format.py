@@ -30,6 +30,8 @@ _HEADER = frozenset(("world", "origin", "about", "home", "workspace", "user", "g
                      "online", "group"))
 _VOLUME = frozenset(("volume", "filesystem", "acls", "remote"))
 _ENTRY = frozenset(("path", "kind", "sddl", "links", "identity", "reparse", "target", "problem"))
+KEYS = _HEADER | _VOLUME | _ENTRY
+"""Every key that a line may have."""
 _AGAIN = "Capture the world again, or correct the line by docs/prove.md."
 
 
