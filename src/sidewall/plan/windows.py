@@ -70,9 +70,13 @@ def compile(policy: Policy, facts: WindowsFacts, tier: str) -> Plan:
     recipe = windows_token.recipe(chosen, facts, sid, account.sid if account else None)
     steps = _steps(policy, facts, recipe, layout, account)
     notes = [f"the account tier cannot be had: {better.reason}"] if better is not None and tier == "auto" else []
-    if policy.network.loopback_ports and policy.network.mode != NETWORK_ON and account is not None:
-        notes.append("the policy's loopback ports of the host are not reached in this tier: no filter is changed for a "
-                     "cell")
+    if account is not None and policy.network.mode != NETWORK_ON:
+        low, high = windows_network.RESERVED
+        notes.append(f"on the loopback interface the ports {low} to {high} are open and no others: programs that talk "
+                     "to themselves over a port of the system's choice (Python's asyncio) are refused")
+        if policy.network.loopback_ports:
+            notes.append("the policy's loopback ports of the host are not reached in this tier: no filter is changed "
+                         "for a cell")
     if account is None:
         notes.append("directories that only their owner may open (Python's tempfile from 3.12.4 on) cannot be used "
                      "inside this tier")

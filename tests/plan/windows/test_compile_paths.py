@@ -5,16 +5,14 @@ Knows: file rules and disks as facts.  Must not know: this machine.
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from sidewall.errors import GuaranteeError, MachineError, PolicyError
+from sidewall.errors import GuaranteeError
 from sidewall.nt import mask, sddl
 from sidewall.nt.edit import smallest
 from sidewall.nt.wellknown import OWNER_RIGHTS, SYSTEM
 from sidewall.plan import facts as kinds
-from sidewall.plan.facts_windows import PathFact, VolumeFact
+from sidewall.plan.facts_windows import PathFact
 from sidewall.plan.steps import Plan, Watch
 from sidewall.plan.windows_edits import MODIFY, PASSING, READING, WRITING
 from sidewall.plan.windows_steps import AclEdit, Placeholder, Refused, TokenRecipe
@@ -23,11 +21,9 @@ from .machines import (
     ANN,
     GROUP,
     HOME,
-    VOLUMES,
     WORK,
     Disk,
     aces,
-    asked,
     compiled,
     deny,
     edit,
@@ -167,109 +163,6 @@ def test_a_protected_file_with_several_names_needs_no_deny() -> None:
     assert several.path not in line(plan, "protected-names").reason
 
 
-REFUSED_BY_POLICY = [
-    ("D:\\", "whole file system"), (HOME, "home directory"), (r"C:\Users", "home directory"),
-    (r"C:\Windows\Temp\x", "system directory"), (r"C:\Program Files\Demo", "system directory"),
-    (HOME + r"\AppData\Local\Packages\App", "settings"), (HOME + r"\AppData\Local", "settings"),
-    (r"C:\Users\bob", "root of a profile"), (HOME + r"\NTUSER.DAT", "registry hive"),
-    (HOME + r"\deep\UsrClass.dat", "registry hive"), (r"D:\WindowsApps\App", "installed packages"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("path", "word"), REFUSED_BY_POLICY)
-@pytest.mark.parametrize("tier", TIERS)
-def test_places_that_never_become_writable(path: str, word: str, tier: str) -> None:
-    disk = Disk({path: "dir"}) if path != "D:\\" else Disk({r"D:\x": "dir"})
-    with pytest.raises(PolicyError) as caught:
-        compiled(policy(":workspace", asked(path)), disk, tier=tier)
-    assert word in str(caught.value) and path in str(caught.value) and caught.value.hint
-    # A file of configuration does not stop the run by it; the root is left out, and the plan says so.
-    plan = compiled(policy(":workspace", write(path)), disk, tier=tier)
-    assert edit(plan, path) is None and word in reason(plan, path)
-    assert any(path in note for note in plan.notes)
-
-
-REFUSED_BY_MACHINE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    ({}, {"volumes": (VOLUMES[0], VolumeFact(root="D:\\", filesystem="FAT32", acls=False))}, "(FAT32)"),
-    ({}, {"volumes": (VOLUMES[0], VolumeFact(root="D:\\", filesystem="exFAT", acls=False))}, "(exFAT)"),
-    ({}, {"volumes": (VOLUMES[0], VolumeFact(root="D:\\", remote=True))}, "another machine"),
-    ({}, {"volumes": (VOLUMES[0], VolumeFact(root="D:\\", linux=True, remote=True, acls=False))}, "Linux distribution"),
-    ({}, {"volumes": VOLUMES[:1]}, "nothing is known"),
-    ({"editable": False, "owner": "S-1-5-32-544"}, {}, "belongs to S-1-5-32-544"),
-    ({"problem": "an object ACE"}, {}, "an object ACE"),
-    ({"problem": "a NULL DACL"}, {}, "a NULL DACL"),
-    ({"kind": kinds.OTHER}, {}, "neither a directory nor a file"),
-    ({"kind": kinds.FILE, "links": 2}, {}, "2 names"),
-]
-
-
-@pytest.mark.parametrize(("fields", "changes", "word"), REFUSED_BY_MACHINE)
-@pytest.mark.parametrize("tier", TIERS)
-def test_places_that_a_machine_cannot_make_writable(
-    fields: dict[str, Any], changes: dict[str, Any], word: str, tier: str
-) -> None:
-    path = r"D:\project"
-    disk = Disk({path: {"kind": kinds.DIRECTORY, **fields}})
-    with pytest.raises(MachineError) as caught:
-        compiled(policy(":workspace", asked(path)), disk, tier=tier, **changes)
-    assert word in str(caught.value) and caught.value.hint and caught.value.exit_code == 125
-    plan = compiled(policy(":workspace", write(path)), disk, tier=tier, **changes)
-    assert edit(plan, path) is None and word in reason(plan, path)
-
-
-def test_the_workspace_on_a_drive_without_access_lists() -> None:
-    volumes = (VOLUMES[0], VolumeFact(root="D:\\", filesystem="FAT32", acls=False))
-    with pytest.raises(MachineError, match="FAT32"):
-        compiled(policy(workspace=r"D:\project"), volumes=volumes)
-
-
-@pytest.mark.parametrize("kind", ["junction", "symlink", "other"])
-def test_a_root_that_is_a_link_stands_for_where_it_leads(kind: str) -> None:
-    link, real = WORK + "-link", r"D:\real"
-    disk = Disk({link: {"reparse": kind, "real": real}, real: "dir"})
-    plan = compiled(policy(":workspace", write(link)), disk)
-    assert edit(plan, link) is None and ("allow", GROUP, MODIFY, ALL) in aces(plan, real)
-    # Where nothing is known of the place that it leads to, nothing is granted.
-    lost = Disk({link: {"reparse": kind, "real": r"D:\elsewhere"}})
-    plan = compiled(policy(":workspace", write(link)), lost)
-    assert "reparse point" in reason(plan, link) and edit(plan, r"D:\elsewhere") is None
-
-
-def test_a_link_to_the_home_directory_is_refused() -> None:
-    link = WORK + "-link"
-    disk = Disk({link: {"reparse": "junction", "real": HOME}})
-    with pytest.raises(PolicyError, match="home directory"):
-        compiled(policy(":workspace", asked(link)), disk)
-
-
-def test_a_cloud_directory_is_a_directory() -> None:
-    path = HOME + r"\OneDrive\demo"
-    plan = compiled(policy(":workspace", write(path)), Disk({path: {"reparse": "cloud"}}))
-    assert ("allow", GROUP, MODIFY, ALL) in aces(plan, path)
-
-
-def test_absent_roots() -> None:
-    with pytest.raises(PolicyError, match="does not exist"):
-        compiled(policy(":workspace", asked(r"D:\gone")))
-    plan = compiled(policy(":workspace", write(r"D:\gone")))
-    assert edit(plan, r"D:\gone") is None and any("D:\\gone" in note for note in plan.notes)
-
-
-def test_a_root_below_a_protected_name_is_not_granted() -> None:
-    """An explicit grant there would outrank the deny that it inherits."""
-    path = WORK + r"\.vscode\cache"
-    plan = compiled(policy(":workspace", write(path)), Disk({path: "dir"}))
-    assert edit(plan, path) is None and ".vscode" in reason(plan, path)
-
-
-def test_files_with_several_names_and_links_below_a_root() -> None:
-    linked, link = WORK + r"\node_modules\x\index.js", WORK + r"\node_modules\y"
-    plan = compiled(linked=(linked,), reparses=(link,))
-    assert "several names" in reason(plan, linked) and "reparse point" in reason(plan, link)
-    assert edit(plan, linked) is None and edit(plan, link) is None
-    assert any("package stores" in note for note in plan.notes)
-
-
 @pytest.mark.parametrize("tier", ["account", "token-strict"])
 def test_what_only_its_owner_may_read_is_granted(tier: str) -> None:
     tool = HOME + r"\AppData\Local\Programs\Python\Python313"
@@ -295,12 +188,6 @@ def test_the_token_tier_grants_no_reading() -> None:
     plan = compiled(policy(":workspace", read(tool)), Disk({tool: "dir"}), tier="token", tools=(tool,))
     purposes = {purpose for step in of(plan, AclEdit) for purpose in step.purposes}
     assert purposes <= {"grant", "protect", "pin"}
-
-
-@pytest.mark.parametrize("path", [HOME + r"\AppData\Local\Microsoft\WindowsApps", HOME + r"\AppData\Local\Packages\x"])
-def test_package_directories_are_not_granted_for_tools(path: str) -> None:
-    plan = compiled(disk=Disk({path: "dir"}), tools=(path,))
-    assert edit(plan, path) is None and "installed packages" in reason(plan, path)
 
 
 def test_a_denied_tool_is_not_granted() -> None:

@@ -275,3 +275,16 @@ def test_a_plan_can_be_told(tier: str) -> None:
     again = json.loads(json.dumps(explain.to_dict(plan)))
     assert again["platform"] == "windows" and len(again["steps"]) == len(plan.steps)
     assert str(GROUP) in text or tier != "account"
+
+
+def test_what_the_filters_cost_is_said() -> None:
+    """A loopback port of the system's choice cannot be told from a server of the host's."""
+    assert any("asyncio" in note for note in compiled().notes)
+    assert not any("asyncio" in note for note in compiled(policy(network=Network(mode="on"))).notes)
+    assert not any("asyncio" in note for note in compiled(tier="token").notes)
+
+
+def test_nothing_is_elevated_or_changed_for_a_cells_network() -> None:
+    """The filters of two policies, of two cells, of two proxies are the same: set-up made them once."""
+    first, second = compiled(), compiled(policy(":read-only", network=Network(loopback_ports=(5432,))))
+    assert of(first, NetworkFilters) == of(second, NetworkFilters)
