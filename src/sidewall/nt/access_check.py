@@ -12,7 +12,6 @@ model: conditional, object and compound entries, central policies, trust labels,
 from __future__ import annotations
 
 from sidewall.nt import ace as aces
-from sidewall.nt import mask as bits
 from sidewall.nt.access_check_answer import (
     ACCESS_DENIED,
     CANNOT_PROVE,
@@ -32,6 +31,21 @@ from sidewall.nt.access_check_answer import (
 from sidewall.nt.access_check_passes import effective
 from sidewall.nt.access_check_readings import OWNER_BITS, Passes, write_mask
 from sidewall.nt.labels import ALL_BITS, UNLIMITED, label_of, level_name, mandatory
+from sidewall.nt.mask import (
+    ACCESS_SYSTEM_SECURITY,
+    DELETE,
+    FILE_ADD_FILE,
+    FILE_ADD_SUBDIRECTORY,
+    FILE_GENERIC_READ,
+    FILE_GENERIC_WRITE,
+    FILE_TRAVERSE,
+    GENERIC_BITS,
+    MAXIMUM_ALLOWED,
+    READ_CONTROL,
+    WRITE_DAC,
+    WRITE_OWNER,
+    map_generic,
+)
 from sidewall.nt.token import MEDIUM
 
 TYPE_CHECKING = False
@@ -52,10 +66,10 @@ _JUDGED_ELSEWHERE = frozenset({
 _TAKES_OWNERSHIP = frozenset({"SeTakeOwnershipPrivilege", "SeRelabelPrivilege"})
 
 # What FILE_OPEN_FOR_BACKUP_INTENT gives to a holder of SeBackupPrivilege, and of SeRestorePrivilege.
-_BACKUP = bits.FILE_GENERIC_READ | bits.FILE_TRAVERSE | bits.READ_CONTROL | bits.ACCESS_SYSTEM_SECURITY
+_BACKUP = FILE_GENERIC_READ | FILE_TRAVERSE | READ_CONTROL | ACCESS_SYSTEM_SECURITY
 _RESTORE = (
-    bits.FILE_GENERIC_WRITE | bits.FILE_ADD_FILE | bits.FILE_ADD_SUBDIRECTORY | bits.DELETE | bits.WRITE_DAC
-    | bits.WRITE_OWNER | bits.ACCESS_SYSTEM_SECURITY
+    FILE_GENERIC_WRITE | FILE_ADD_FILE | FILE_ADD_SUBDIRECTORY | DELETE | WRITE_DAC
+    | WRITE_OWNER | ACCESS_SYSTEM_SECURITY
 )
 
 
@@ -75,8 +89,8 @@ def access_check(
     were given already and are not judged again (`backup_rights`).  With ``trace`` the answer holds its steps.
     """
     steps: list[Step] | None = [] if trace else None
-    request = bits.map_generic(desired, mapping) if desired & bits.GENERIC_BITS else desired
-    asked = request & ~bits.MAXIMUM_ALLOWED
+    request = map_generic(desired, mapping) if desired & GENERIC_BITS else desired
+    asked = request & ~MAXIMUM_ALLOWED
     if steps is not None:
         steps.append(Step(step="request", bits=request, note=f"0x{desired:x} with generic bits mapped"))
     entries: list[Entry] | None = None
@@ -100,17 +114,17 @@ def access_check(
                 return _denied(f"the mandatory label takes away 0x{lost:x}", steps)
 
     # Privileges: what they give leaves the request before the DACL is asked.
-    most = request & bits.MAXIMUM_ALLOWED
+    most = request & MAXIMUM_ALLOWED
     given = previously_granted if most else previously_granted & asked
-    if asked & bits.ACCESS_SYSTEM_SECURITY & ~given:
+    if asked & ACCESS_SYSTEM_SECURITY & ~given:
         if "SeSecurityPrivilege" not in token.privileges:
             return _denied("ACCESS_SYSTEM_SECURITY needs SeSecurityPrivilege", steps, PRIVILEGE_NOT_HELD)
-        given |= bits.ACCESS_SYSTEM_SECURITY
-    if asked & bits.WRITE_OWNER & ~given and not _TAKES_OWNERSHIP.isdisjoint(token.privileges):
-        given |= bits.WRITE_OWNER
+        given |= ACCESS_SYSTEM_SECURITY
+    if asked & WRITE_OWNER & ~given and not _TAKES_OWNERSHIP.isdisjoint(token.privileges):
+        given |= WRITE_OWNER
     left = asked & ~given
 
-    passes = Passes(entries, owner, token, mapping, owner_rights=owner_rights, trace=steps)
+    passes = Passes(entries, owner, token, mapping, owner_rights, steps)
     if steps is not None:
         _tell_given(given, passes, owner, steps)
     if most:
@@ -118,8 +132,7 @@ def access_check(
     refused = passes.refused_by(left)
     if refused:
         readings = passes.readings(left)
-        return _denied(f"{refused} does not grant the request", steps, readings=readings,
-                       upper=asked if readings else 0)
+        return _denied(refused, steps, readings=readings, upper=asked if readings else 0)
     if asked & ~limits[0] & ~previously_granted:
         return _open(0, asked, (limits[2],), steps)
     return _granted(asked, asked, asked, (), steps)
@@ -131,7 +144,7 @@ def _maximum(passes: Passes, left: int, given: int, limits: tuple[int, int, str]
     readings: list[str] = []
     if bounds[0] != bounds[2]:
         readings.append(MAXIMUM_WRITE_RESTRICTED)
-        if (bounds[2] ^ bounds[1]) & bits.READ_CONTROL:
+        if (bounds[2] ^ bounds[1]) & READ_CONTROL:
             readings.append(OWNER_READ_CONTROL)
     lower, mask, upper = [
         0 if left & ~(bound & limit) else bound & limit | given
@@ -166,7 +179,7 @@ def _unjudged(sd: SecurityDescriptor, request: int, mapping: GenericMapping, fou
         index = found if found >= 0 or acl is None else _judged_elsewhere(acl)
         kind = acl.aces[index].type if acl is not None else 0
         reason = f"entry {index} of the {name} is of type 0x{kind:02x}, which this model does not judge"
-    upper = (request & ~bits.MAXIMUM_ALLOWED) | (mapping.all if request & bits.MAXIMUM_ALLOWED else 0)
+    upper = (request & ~MAXIMUM_ALLOWED) | (mapping.all if request & MAXIMUM_ALLOWED else 0)
     return Answer(verdict=CANNOT_PROVE, mask=0, lower=0, upper=upper or ALL_BITS, status=status, reason=reason,
                   trace=tuple(steps or ()))
 
@@ -178,13 +191,29 @@ def _open(lower: int, upper: int, questions: tuple[str, ...], steps: list[Step] 
 
 def _denied(reason: str, steps: list[Step] | None, status: str = ACCESS_DENIED, *, readings: tuple[str, ...] = (),
             upper: int = 0) -> Answer:
-    return Answer(verdict=DENIED, mask=0, lower=0, upper=upper, status=status, reason=reason, readings=readings,
-                  trace=tuple(steps or ()))
+    if steps is not None or readings:
+        return Answer(verdict=DENIED, mask=0, lower=0, upper=upper, status=status, reason=reason, readings=readings,
+                      trace=tuple(steps or ()))
+    return _REPEATED.get(reason) or _remember(
+        reason, Answer(verdict=DENIED, mask=0, lower=0, upper=0, status=status, reason=reason))
 
 
 def _granted(lower: int, mask: int, upper: int, readings: tuple[str, ...], steps: list[Step] | None) -> Answer:
-    return Answer(verdict=GRANTED, mask=mask, lower=lower, upper=upper, status=SUCCESS, readings=readings,
-                  trace=tuple(steps or ()))
+    if steps is not None or readings:
+        return Answer(verdict=GRANTED, mask=mask, lower=lower, upper=upper, status=SUCCESS, readings=readings,
+                      trace=tuple(steps or ()))
+    return _REPEATED.get(mask) or _remember(
+        mask, Answer(verdict=GRANTED, mask=mask, lower=lower, upper=upper, status=SUCCESS))
+
+
+# Making an answer costs as much as finding it, and nearly all are one of a few: by mask, or by reason of denial.
+_REPEATED: dict[int | str, Answer] = {}
+
+
+def _remember(key: int | str, answer: Answer) -> Answer:
+    if len(_REPEATED) < 4096:
+        _REPEATED[key] = answer
+    return answer
 
 
 def _label_step(sacl: Acl | None, token: Token, allowed: int) -> Step:

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 OWNER_BITS = bits.READ_CONTROL | bits.WRITE_DAC
 STANDARD_WRITES = bits.DELETE | bits.WRITE_DAC | bits.WRITE_OWNER | bits.ACCESS_SYSTEM_SECURITY
+NORMAL_REFUSES = "the normal pass does not grant the request"
+RESTRICTING_REFUSE = "the pass of the restricting SIDs does not grant the request"
+PACKAGE_REFUSES = "the pass of the package does not grant the request"
+PACKAGE_NEEDS_DACL = "a missing DACL grants nothing to an AppContainer"
+
 _QUESTIONS = frozenset({WHOLE_REQUEST, OWNER_READ_CONTROL, PROCESS_WRITE_MASK})
 _EXECUTION = (bits.MAPPINGS["process"], bits.MAPPINGS["thread"])
 _NOBODY: frozenset[Sid] = frozenset()
@@ -48,7 +53,7 @@ class Passes:
     __slots__ = ("allow", "deny", "entries", "mapping", "owned", "packages", "restricting", "trace", "unlisted",
                  "write_restricted")
 
-    def __init__(self, entries: list[Entry] | None, owner: Sid, token: Token, mapping: GenericMapping, *,
+    def __init__(self, entries: list[Entry] | None, owner: Sid, token: Token, mapping: GenericMapping,
                  owner_rights: bool, trace: list[Step] | None) -> None:
         sids = token.sids
         self.entries, self.mapping, self.trace = entries, mapping, trace
@@ -70,20 +75,20 @@ class Passes:
                 self.unlisted = True
 
     def refused_by(self, asked: int) -> str:
-        """The pass that does not grant all of ``asked``, by the best documented reading; ``""`` if all do."""
+        """Which pass does not grant all of ``asked``, by the best documented reading; ``""`` if all do."""
         entries, trace, restricting = self.entries, self.trace, self.restricting
         if entries is None:
-            return "no DACL is enough for an AppContainer" if asked and self.packages is not None else ""
+            return PACKAGE_NEEDS_DACL if asked and self.packages is not None else ""
         rest = asked & ~self.owned
         if rest:
             if wanted(entries, rest, self.allow, self.deny, "normal pass", trace):
-                return "the normal pass"
+                return NORMAL_REFUSES
             if restricting is not None and (not self.write_restricted or rest & write_mask(self.mapping)) and (
                 wanted(entries, rest, restricting, restricting, "restricted pass", trace)
             ):
-                return "the pass of the restricting SIDs"
+                return RESTRICTING_REFUSE
         if self.packages is not None and wanted(entries, asked, self.packages, _NOBODY, "package pass", trace):
-            return "the pass of the package"
+            return PACKAGE_REFUSES
         return ""
 
     def readings(self, asked: int) -> tuple[str, ...]:
