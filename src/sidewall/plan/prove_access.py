@@ -50,6 +50,11 @@ class Judge:
         self._bounds: dict[int, tuple[SecurityDescriptor, Bounds]] = {}
         self._works: dict[tuple[int, int], tuple[SecurityDescriptor, bool]] = {}
 
+    @property
+    def asked(self) -> int:
+        """How many access checks were made, traces left out."""
+        return len(self._bounds) + len(self._works)
+
     def bounds(self, descriptor: SecurityDescriptor) -> Bounds:
         """What cannot be ruled out of this descriptor."""
         known = self._bounds.get(id(descriptor))

@@ -15,7 +15,7 @@ from sidewall.plan.prove import Prover, guarantee_of, operations_of
 from sidewall.plan.prove_access import NO_LIST, UNREAD
 from sidewall.plan.prove_tree import After
 from sidewall.plan.windows_steps import AclEdit, Placeholder, Refused
-from sidewall.plan.world import LEADING, holder, place
+from sidewall.plan.world import LEADING, Index, holder, place
 from sidewall.policy.paths import WINDOWS, normalise
 from sidewall.record import Record
 
@@ -83,8 +83,16 @@ def explain_path(plan: Plan, world: World, path: str) -> PathAnswer:
     after = After(world, plan)
     prover = Prover(plan, after)
     node = after.node(where)
+    notes: tuple[str, ...] = ()
+    if node is None:
+        real = Index(world).follow(where)
+        if not real:
+            return PathAnswer(path=where, kind="", notes=("it lies behind a link, and where that leads is not known",))
+        if real != where:
+            notes = (f"{where} leads here by a link",)
+            where, node = real, after.node(real)
     answer = _absent(prover, after, where) if node is None else _present(prover, node)
-    return answer.replace(plan=_doings(plan, where, prover.teller))
+    return answer.replace(plan=_doings(plan, where, prover.teller), notes=notes + answer.notes)
 
 
 def _present(prover: Prover, node: Node) -> PathAnswer:

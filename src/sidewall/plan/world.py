@@ -29,6 +29,10 @@ LEADING = (SYMLINK, JUNCTION, WSL_LINK, OTHER_REPARSE)
 """Reparse points whose name leads, or may lead, to another place; the others are files of their own kind."""
 
 
+MOST_HOPS = 63
+"""How many reparse points Windows follows in one path (Win32, "Reparse Points and File Operations")."""
+
+
 class Volume(Record):
     """A volume by its root (``C:\\``, ``\\\\server\\share\\``).  ``acls``: it keeps descriptors (NTFS, ReFS)."""
 
@@ -141,6 +145,26 @@ class Index:
                 return found
             path = holder(path)
         return None
+
+    def follow(self, path: str) -> str:
+        """Where the path leads, its links followed as far as the world knows them; '' when that cannot be known.
+
+        What the world does not hold is taken to be no link.
+        """
+        for _ in range(MOST_HOPS):
+            names = path.split("\\")
+            length = root(path).rstrip("\\").count("\\") + 1
+            while length < len(names):
+                length += 1
+                entry = self.entry("\\".join(names[:length]))
+                if entry is not None and entry.reparse in (SYMLINK, JUNCTION):
+                    if not paths.is_absolute(entry.target, paths.WINDOWS) or paths.doubt(entry.target, paths.WINDOWS):
+                        return ""
+                    path = "\\".join((entry.target.rstrip("\\"), *names[length:]))
+                    break
+            else:
+                return path
+        return ""
 
     def above(self, path: str) -> tuple[Entry, ...]:
         """The directories that hold the path, the nearest first, up to the root of the volume."""

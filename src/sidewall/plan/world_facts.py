@@ -26,7 +26,7 @@ from sidewall.plan.facts_windows import AccountFact, Filtering, PathFact, Volume
 from sidewall.plan.prove import user_of
 from sidewall.plan.prove_access import Judge
 from sidewall.plan.windows_sids import account_names
-from sidewall.plan.world import JUNCTION, LEADING, SYMLINK, Index, holder, place
+from sidewall.plan.world import LEADING, Index, holder, place
 from sidewall.policy import paths
 from sidewall.policy.globs import Pattern
 from sidewall.policy.model import DENY, WRITE
@@ -42,7 +42,6 @@ BUILD = 26100
 MANY = (EVERYONE, USERS, AUTHENTICATED_USERS, INTERACTIVE)
 CHANGING = FILE_ADD_FILE | FILE_ADD_SUBDIRECTORY | FILE_DELETE_CHILD | DELETE | WRITE_DAC | WRITE_OWNER
 PROGRAMS = (".exe", ".cmd", ".bat", ".ps1")
-MOST_HOPS = 31
 _USUAL = SE_GROUP_MANDATORY | SE_GROUP_ENABLED_BY_DEFAULT | SE_GROUP_ENABLED
 
 
@@ -94,20 +93,8 @@ class _Looker:
 
     def real(self, path: str) -> str:
         """Where a path really lies, its links followed; '' when that is not in the world."""
-        for _ in range(MOST_HOPS):
-            names = paths.parts(path, paths.WINDOWS)
-            for length in range(1, len(names) + 1):
-                entry = self.index.entry(names[0] + "\\".join(names[1:length]))
-                if entry is None:
-                    return ""
-                if entry.reparse in (SYMLINK, JUNCTION):
-                    path = "\\".join((entry.target.rstrip("\\"), *names[length:])) if entry.target else ""
-                    break
-            else:
-                return path
-            if not paths.is_absolute(path, paths.WINDOWS):
-                return ""
-        return ""
+        where = self.index.follow(path)
+        return where if where and self.index.entry(where) is not None else ""
 
     def fact(self, path: str) -> PathFact:
         """One path, its links followed."""

@@ -209,6 +209,9 @@ class _Reader:
         other = self._files.setdefault(f"{place(root(entry.path))} {entry.identity}", entry)
         if other is entry:
             return
+        if entry.links < 2:
+            self._fail(f"says that {_shown(entry.path)} is {_shown(other.path)} too, and has one name",
+                       "Give the number of its names in 'links'.")
         if (other.descriptor, other.kind, other.links) != (entry.descriptor, entry.kind, entry.links):
             self._fail(f"says that {_shown(entry.path)} and {_shown(other.path)} are one file, and not in one way",
                        "Give both the same kind, descriptor and number of links.")

@@ -94,6 +94,17 @@ def test_links_and_files_with_several_names_are_said_to_be_such() -> None:
     assert prove_text.verdict(question(linked, "writable"))[1] == prove_text.WARN
 
 
+def test_a_path_behind_a_link_is_explained_where_it_lies() -> None:
+    answer = ask("windows11", "token", HOME + "\\Application Data\\Microsoft")
+    assert answer.path == HOME + "\\AppData\\Roaming\\Microsoft" and answer.kind == "directory"
+    assert answer.notes == (HOME + "\\Application Data\\Microsoft leads here by a link",)
+    lost = ask("developer-tools", "token", HOME + "\\scoop\\apps\\ripgrep\\current\\rg.exe")
+    assert (lost.kind, lost.nearest) == ("", HOME + "\\scoop\\apps\\ripgrep")
+    world = small(directory("C:\\Users\\u\\away", OWN, reparse="symlink", target="..\\x"))
+    unknown = explain_path(plan_for(world, "account"), world, "C:\\Users\\u\\away\\f")
+    assert unknown.questions == () and "where that leads is not known" in unknown.notes[0]
+
+
 def test_what_cannot_be_judged_is_not_ruled_out() -> None:
     odd = OWN_FILE + "(XA;;FR;;;WD;(Member_of {SID(BA)}))"
     world = small(file("C:\\Users\\u\\odd", odd), {"path": "C:\\Users\\u\\x", "kind": "file", "problem": "ERROR_X"})

@@ -10,7 +10,8 @@ import pytest
 from sidewall.errors import GuaranteeError, MachineError
 from sidewall.nt.inherit import reinherit
 from sidewall.plan.guarantees import ENFORCED, OPEN, PARTIAL, by_name
-from sidewall.plan.prove import prove, require
+from sidewall.plan.prove import Prover, prove, require
+from sidewall.plan.prove_access import Judge
 from sidewall.plan.prove_tree import After
 
 from .make_worlds import WORLDS
@@ -44,6 +45,36 @@ def test_the_account_tier_holds_all_that_lies_outside(name: str) -> None:
     assert [report[each].level for each in HARD] == [ENFORCED] * 3
     assert not proof.faults and proof.checks > 200
     require(proof, ("write-outside", "read-secrets", "privileges"))
+
+
+@pytest.mark.parametrize("name", SANE)
+def test_the_account_without_its_restricting_sids_opens_nothing_of_the_user(name: str) -> None:
+    """The two halves hold alone where it matters most: should the token be taken as a whole, the profile stays shut."""
+    world = load(name)
+    plan = plan_for(world, "account")
+    prover = Prover(plan, After(world, plan))
+    prover.judge = Judge(prover.judge.token.replace(restricting=None, write_restricted=False))
+    for node in tuple(prover.after.nodes.values()):
+        prover.ask(node)
+    found = [path for each in prover.disagreements.findings() if each.guarantee in HARD for path in each.paths]
+    assert not [path for path in found if path.startswith((PROFILE, "C:\\Users\\anna"))]
+
+
+def test_a_world_of_many_files_asks_few_access_checks() -> None:
+    """Descriptors are few where files are many: each is checked once for each mask."""
+    world = load("windows11")
+    (folder,) = [each for each in world.entries if each.path == PROFILE + "\\src\\other"]
+    (leaf,) = [each for each in world.entries if each.path == PROFILE + "\\src\\other\\main.c"]
+    more = []
+    for number in range(200):
+        more.append(folder.replace(path=f"{folder.path}\\{number}"))
+        more += [leaf.replace(path=f"{folder.path}\\{number}\\{name}.c") for name in range(19)]
+    large = world.replace(entries=world.entries + tuple(more))
+    plan = plan_for(world, "token")
+    prover = Prover(plan, After(large, plan))
+    for node in tuple(prover.after.nodes.values()):
+        prover.ask(node)
+    assert prover.checks > 30_000 and prover.judge.asked < 300
 
 
 @pytest.mark.parametrize("name", SANE)

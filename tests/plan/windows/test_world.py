@@ -26,6 +26,7 @@ USER = "S-1-5-21-1-2-3-1001"
 HEAD: dict[str, Any] = {"world": 1, "origin": "modelled", "about": "a test", "home": "C:\\Users\\a", "workspace": "",
                         "user": USER, "groups": ["S-1-1-0", "S-1-5-32-545"], "logon": "S-1-5-5-0-1"}
 DRIVE: dict[str, Any] = {"volume": "C:\\"}
+FILE: dict[str, Any] = {"path": "C:\\f", "kind": "file", "sddl": "O:SYG:SYD:"}
 TOP: dict[str, Any] = {"path": "C:\\", "kind": "directory", "sddl": "O:SYG:SYD:PAI(A;OICI;FA;;;SY)"}
 
 
@@ -91,6 +92,19 @@ def test_what_a_line_says_is_what_is_read() -> None:
     assert nearest is not None and nearest.path == "C:\\w"
 
 
+def test_links_are_followed_until_they_end_or_go_round() -> None:
+    def link(name: str, target: str, kind: str = "junction") -> dict[str, Any]:
+        return FILE | {"path": f"C:\\{name}", "kind": "directory", "reparse": kind, "target": target}
+
+    index = Index(world_format.parse(small(
+        FILE | {"path": "C:\\d", "kind": "directory"}, link("a", "C:\\d"), link("b", "C:\\a\\x\\", "symlink"),
+        link("round", "C:\\Round\\and"), link("up", "..\\d"), link("device", "\\??\\C:\\d"), link("lost", ""))))
+    assert index.follow("C:\\d\\f") == "C:\\d\\f" and index.follow("C:\\") == "C:\\"
+    assert index.follow("C:\\A\\f") == "C:\\d\\f" and index.follow("C:\\b\\f\\g") == "C:\\d\\x\\f\\g"
+    assert [index.follow(f"C:\\{name}\\f") for name in ("round", "up", "device", "lost")] == [""] * 4
+    assert index.follow("\\\\server\\share\\f") == "\\\\server\\share\\f"
+
+
 def test_paths_of_both_kinds_have_holders_and_roots() -> None:
     assert [holder(path) for path in ("C:\\", "C:\\a", "C:\\a\\b")] == ["", "C:\\", "C:\\a"]
     share = "\\\\server\\share\\"
@@ -99,7 +113,6 @@ def test_paths_of_both_kinds_have_holders_and_roots() -> None:
     assert place("C:\\Straße\\X") == place("c:\\STRASSE\\x") or place("C:\\Straße") == place("C:\\straße")
 
 
-FILE = {"path": "C:\\f", "kind": "file", "sddl": "O:SYG:SYD:"}
 MISTAKES: dict[str, tuple[bytes, str]] = {
     "nothing at all": (b"", "line 1"),
     "blank lines": (b"\n  \n\t\n", "line 1"),
@@ -147,6 +160,8 @@ MISTAKES: dict[str, tuple[bytes, str]] = {
     "a path without end": (small(FILE | {"path": "C:\\" + "f" * 40_000}), "line 4"),
     "a line without end": (small(FILE | {"about": "x" * (1 << 20)}), "line 4"),
     "a root that is a file": (lines(HEAD, DRIVE, TOP | {"kind": "file"}), "line 3"),
+    "one file of two names with one link": (small(FILE | {"identity": "1"}, FILE | {"path": "C:\\g", "identity": "1"}),
+                                           "line 5"),
     "one file, two descriptors": (small(FILE | {"identity": "1", "links": 2},
                                         FILE | {"path": "C:\\g", "identity": "1", "links": 2, "sddl": "O:BAG:BAD:"}),
                                   "line 5"),
