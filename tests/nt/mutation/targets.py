@@ -22,4 +22,8 @@ TARGETS = {
                  "token:TokenSids"),
         tests=("test_access_check.py", "test_access_check_tokens.py", "test_access_check_properties.py"),
     ),
+    "inherit": Target(modules=("inherit", "inherit_tree"), tests=("test_inherit.py", "test_inherit_tree.py")),
+    "edit": Target(modules=("edit", "edit_merge"), tests=("test_edit.py", "test_edit_properties.py")),
+    "operations": Target(modules=("operations", "operations_answer"), tests=("test_operations.py",)),
+    "tree": Target(modules=("operations_tree", "tree"), tests=("test_operations_tree.py",)),
 }
