@@ -260,3 +260,16 @@ def test_a_root_too_large_to_look_through() -> None:
     plan = compiled(scanned=False)
     assert line(plan, "protected-names").level == "partial"
     assert any("too large" in note for note in plan.notes)
+
+
+def test_the_way_to_an_absent_name_stays_where_it_is() -> None:
+    """Else the directories around a placeholder are moved away, and the name is made in others of their names."""
+    deep = WORK + r"\a\b"
+    plan = compiled(policy(":workspace", deny(deep + r"\keys")), Disk({deep: "dir"}))
+    assert deep + r"\keys" in {step.path for step in of(plan, Placeholder)}
+    for path in (WORK + r"\a", deep):
+        assert ("deny", GROUP, mask.DELETE, 0) in aces(plan, path)
+    # Where the directory is not there either, nothing can hold the name; the promise says so.
+    later = compiled(policy(":workspace", deny(deep + r"\keys")))
+    assert not [step for step in of(later, Placeholder) if step.path.startswith(deep)]
+    assert deep + r"\keys" in line(later, "read-secrets").reason
