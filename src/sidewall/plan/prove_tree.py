@@ -15,7 +15,7 @@ from sidewall.nt import edit
 from sidewall.nt.inherit import reinherit
 from sidewall.nt.sddl import parse
 from sidewall.plan.windows_steps import TREE, AclEdit, Placeholder, PrivateTemp
-from sidewall.plan.world import DIRECTORY, FILE, Entry, Index, holder, place
+from sidewall.plan.world import APP_LINK, DIRECTORY, FILE, LEADING, Entry, Index, holder, place
 from sidewall.record import Record
 
 TYPE_CHECKING = False
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sidewall.plan.steps import Plan, Step
     from sidewall.plan.world import Volume, World
 
+_POINTS = (*LEADING, APP_LINK)
+"""What a file of a cloud drive is not: to whoever walks a tree that is a file."""
 OWN_DIRECTORY = "sidewall-own-directory"
 """Stands for the random name of the private directory."""
 
@@ -135,7 +137,7 @@ class After:
                 continue
             for node in above.children:
                 entry = node.entry
-                if entry.reparse or (entry.links > 1 and not entry.container) or node.descriptor is None or node.made:
+                if stops(entry) or node.descriptor is None or node.made:
                     continue
                 came = self._reinherited(node.descriptor, above.descriptor, entry.container)
                 if came is node.descriptor:
@@ -153,6 +155,11 @@ class After:
         return known[2]
 
 
+def stops(entry: Entry) -> bool:
+    """Whether nothing is carried on to this entry: it leads elsewhere, or its descriptor is that of other names too."""
+    return entry.reparse in _POINTS or (entry.links > 1 and not entry.container)
+
+
 def untouchable(node: Node) -> str:
     """Why no plan may write this entry's descriptor, as a phrase; '' when it may."""
     entry = node.entry
@@ -162,7 +169,7 @@ def untouchable(node: Node) -> str:
         return f"the volume {node.volume.root} lies on another machine"
     if node.parent is None:
         return "it is the root of a volume"
-    if entry.reparse and entry.reparse != "cloud":
+    if entry.reparse in _POINTS:
         return f"it is a reparse point ({entry.reparse})"
     if entry.links > 1 and not entry.container:
         return f"it has {entry.links} names, and its descriptor is that of all of them"

@@ -176,6 +176,17 @@ def test_files_with_several_names_keep_the_permissions_of_their_store(tier: str)
     assert {node.path for node in linked if "node_modules" in node.path} <= refused
 
 
+def test_files_that_are_only_in_the_cloud_are_files() -> None:
+    world = load("onedrive")
+    after = After(world, plan_for(world, "account"))
+    for name in ("chapter1.tex", "figures.zip"):
+        node = after.node(f"{world.workspace}\\{name}")
+        assert node is not None and node.descriptor is not None and node.descriptor != node.entry.descriptor
+    refused = {path for each in prove(plan_for(world, "account"), world).shortfalls for path in each.paths
+               if each.operation == "write"}
+    assert refused == set()
+
+
 def test_a_read_only_policy_leaves_the_workspace_alone() -> None:
     world = load("repository")
     policy = policy_for(world, name=":read-only")
