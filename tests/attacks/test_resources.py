@@ -85,8 +85,7 @@ def probe_memory():
 
 PROBES = {
     "L-136": (probe_fill, "SIZE", {"file_bytes": 8 << 20}, 64 << 20, 8 << 20),
-    # The mechanism of the namespace tier lets 300 more through at first, and the report says so.
-    "L-137": (probe_processes, "CHILDREN", {"processes": 60}, 700, 360),
+    "L-137": (probe_processes, "CHILDREN", {"processes": 60}, 700, 60),
     "L-138": (probe_memory, "MEMORY", {"memory_bytes": 256 << 20}, 600, 300),
 }
 

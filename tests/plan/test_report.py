@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from sidewall.plan import facts as fact
 from sidewall.plan.facts import PathFact
 from sidewall.plan.guarantees import ENFORCED, LEVELS, OPEN, PARTIAL, by_name, in_order, unmet
-from sidewall.plan.steps import Plan
+from sidewall.plan.steps import Hide, Mask, Plan
 from sidewall.policy.model import GUARANTEES, Limits, Network
 
-from .machines import HOME, WORK, Disk, compiled, deny, git, line, policy, refused
+from .machines import HOME, WORK, Disk, compiled, deny, git, line, of, policy, refused
 
 
 def rank(level: str) -> int:
@@ -120,6 +120,39 @@ def test_secrets_behind_masks_are_partial() -> None:
     facts = {item.path: item for item in readable.paths(policy())}
     facts["/etc/shadow"] = facts["/etc/shadow"].replace(readable=False)
     assert line(compiled(disk=readable, paths=tuple(facts.values())), "read-secrets").level == ENFORCED
+
+
+def test_secrets_of_the_system_are_held_where_that_is_required() -> None:
+    disk = Disk({"/etc/shadow": "file", "/etc/security/opasswd": "file", "/var/lib/x": "dir",
+                 "/etc/ssl/private": "dir"})  # fmt: skip
+    loose = line(compiled(disk=disk, uid=0), "read-secrets")
+    assert loose.level == PARTIAL and "require it" in loose.remedy
+    plan = compiled(disk=disk, uid=0, require=("read-secrets",))
+    found = line(plan, "read-secrets")
+    assert found.level == ENFORCED and "/etc" in found.reason
+    hidden = {f"{step.parent}/{name}" for step in of(plan, Hide) for name in step.names}
+    # What is there, what may come to be, and what may come to be with its directory.
+    assert {"/etc/shadow", "/etc/security/opasswd", "/etc/krb5.keytab", "/etc/wireguard", "/etc/docker",
+            "/var/lib/sss", "/etc/ssl/private"} <= hidden  # fmt: skip
+    assert not [step for step in of(plan, Mask) if step.path.startswith(("/etc", "/var"))]
+    assert not [step for step in of(plan, Hide) if step.parent in ("/", "/run", "/proc", "/sys", "/dev")]
+
+
+def test_what_an_ordinary_user_cannot_read_is_not_put_together_anew() -> None:
+    disk = Disk({"/etc/shadow": "file", "/etc/sudoers": "file"})
+    facts = {item.path: item for item in disk.paths(policy())}
+    facts["/etc/shadow"] = facts["/etc/shadow"].replace(readable=False)
+    facts["/etc/sudoers"] = facts["/etc/sudoers"].replace(readable=False)
+    plan = compiled(disk=disk, paths=tuple(facts.values()), require=("read-secrets",))
+    assert line(plan, "read-secrets").level == ENFORCED
+    assert not [step for step in of(plan, Hide) if step.parent.startswith("/etc")]
+
+
+def test_tasks_as_root() -> None:
+    bound = policy(limits=Limits(processes=50))
+    for known, level in ((True, ENFORCED), (False, PARTIAL)):
+        found = line(compiled(bound, uid=0, last_pid=known), "limits")
+        assert found.level == level and ("300" in found.reason) == (not known)
 
 
 def test_patterns_are_partial_even_before_they_match() -> None:

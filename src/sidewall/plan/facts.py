@@ -59,7 +59,7 @@ class LinuxFacts(Record):
     ``overlay`` is '' when a private overlay works, else why not; ``delegated`` a cgroup v2 directory with controllers
     ``controllers``; ``scanned`` is False when the workspace was too large to look through, ``expanded`` when
     the deny patterns were not followed to their end; ``own`` is where this program
-    and its interpreter lie."""
+    and its interpreter lie; ``last_pid``: a pid namespace can be told where its numbers begin."""
 
     machine: str
     kernel: tuple[int, int]
@@ -80,5 +80,6 @@ class LinuxFacts(Record):
     sockets: tuple[SocketFact, ...] = ()
     scanned: bool = True
     expanded: bool = True
+    last_pid: bool = False
     own: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -29,10 +29,12 @@ from sidewall.plan.steps import (
 from sidewall.policy import protect
 from sidewall.policy.model import DENY, GIT_COMMIT, READ, WRITE, Policy
 
+_REQUIRED = "read-secrets"
 _COVERED = ("/tmp", "/var/tmp", "/run")
 _SYSTEM = ("/etc", "/usr", "/var", "/opt", "/boot", "/proc", "/sys", "/dev", "/run", "/nix", "/gnu", "/snap")
 """Directories whose entries are replaced while a cell stands (a snapshot of them would grow old), or that have very
-many: never composed."""
+many: composed only where the guarantee is required, and then never these:"""
+_LIVING = ("/proc", "/sys", "/dev", "/run", "/nix", "/gnu")
 
 
 class Layout:
@@ -53,6 +55,8 @@ class Layout:
         self.held: tuple[str, ...] = ()
         self.weak_secrets: list[str] = []
         self.bare_secrets: list[str] = []
+        self.loose_secrets = False
+        self.snapshots: list[str] = []
         self.weak_names: list[str] = []
         self.git_problem = ""
         self.notes: tuple[str, ...] = ()
@@ -72,6 +76,7 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
     denied = _denied(policy, known)
     roots = [root.path for root in layout.writable]
     composed = []
+    snapshots = tier == NAMESPACE and _REQUIRED in policy.require
     for path in denied:
         inside = any(is_within(path, root) for root in roots)
         if tier == LANDLOCK:
@@ -83,11 +88,15 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
             layout.weak_secrets.append(path)
         elif path != policy.home and _composable(path, policy.home):
             composed.append(path)
+        elif snapshots and _in_snapshot(path) and (facts.uid == 0 or _exists(path, known)):
+            # Nobody asked for more than the user's rights where these hide it already.
+            composed.append(path)
         elif _exists(path, known):
             layout.masks.append(Mask(path=path))
             if known[path].kind != fact.DIRECTORY:
                 # A mask on a directory lasts: programs replace files by rename, not directories.
                 layout.weak_secrets.append(path)
+                layout.loose_secrets |= _in_snapshot(path)
     if not facts.expanded:
         raise GuaranteeError("the deny patterns match in more directories than are looked through, so they cannot be "
                              "held", guarantees=("read-secrets",),
@@ -149,6 +158,11 @@ def _exists(path: str, known: dict[str, PathFact]) -> bool:
 def _composable(path: str, home: str) -> bool:
     parent = path.rpartition("/")[0]
     return is_within(path, home) or not (parent == "" or any(is_within(parent, top) for top in _SYSTEM))
+
+
+def _in_snapshot(path: str) -> bool:
+    parent = path.rpartition("/")[0]
+    return parent != "" and not any(is_within(parent, top) for top in _LIVING)
 
 
 def _writable_roots(policy: Policy, known: dict[str, PathFact], layout: Layout, notes: list[str]) -> None:
@@ -245,6 +259,8 @@ def _compose(paths: list[str], known: dict[str, PathFact], layout: Layout) -> No
             by_parent.setdefault(parent, set()).add(name)
     for parent in sorted(by_parent):
         layout.hides.append(Hide(parent=parent, names=tuple(sorted(by_parent[parent]))))
+        if any(is_within(parent, top) for top in _SYSTEM):
+            layout.snapshots.append(parent)
 
 
 def _shown(policy: Policy, known: dict[str, PathFact], denied: list[str], own: tuple[str, ...],

@@ -39,8 +39,8 @@ def reach(policy: Policy, facts: LinuxFacts, tier: str, roots: list[str], denied
     network = policy.network
     shared = tier == LANDLOCK or network.mode == NETWORK_ON
     if network.unix_sockets and not facts.notify:
-        raise MachineError(f"{_SOCKETS}: no connect can be asked about here (that needs Linux 5.6, and a seccomp filter "
-                           "with user notification, of which there can be one: a container may have it)",
+        raise MachineError(f"{_SOCKETS}: no connect can be asked about here (that needs Linux 5.6, and a seccomp "
+                           "filter with user notification, of which there can be one: a container may have it)",
                            hint=f"remove {_SOCKETS}, or run outside of the container")
     known = {item.path: item for item in facts.sockets}
     for name in network.unix_sockets:

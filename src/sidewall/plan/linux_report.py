@@ -131,19 +131,24 @@ def _secrets(layout: Layout, tier: str) -> Guarantee:
         reasons.append("readable all the same, since Landlock cannot except them from a writable root: "
                        + _some(layout.bare_secrets))
         remedy = _NAMESPACE_REMEDY
+    told = ""
     if tier == NAMESPACE:
         mechanism = "their directories are put together without them"
+        if layout.snapshots:
+            told = "what is replaced outside there is seen by the next sandbox only: " + _some(layout.snapshots)
         if layout.weak_secrets:
             mechanism += "; masks"
             reasons.append("a mask ends when a program outside replaces the file, and covers no file made later: "
                            + _some(layout.weak_secrets))
+            if layout.loose_secrets:
+                remedy = "require it: then their directories are put together without them, as they are at that time"
     else:
         mechanism = "Landlock allow-list without them"
         if layout.weak_secrets:
             reasons.append("a pattern covers no file made later: " + _some(layout.weak_secrets))
     if reasons:
         return _line("read-secrets", PARTIAL, mechanism, "; ".join(reasons), remedy)
-    return _line("read-secrets", ENFORCED, mechanism)
+    return _line("read-secrets", ENFORCED, mechanism, told)
 
 
 def _some(paths: list[str]) -> str:
@@ -160,7 +165,9 @@ def _limits(policy: Policy, facts: LinuxFacts, tier: str) -> Guarantee:
         elif tier == NAMESPACE and facts.kernel >= (5, 14) and facts.uid != 0:
             how.append("processes: RLIMIT_NPROC of the user namespace")
         elif tier == NAMESPACE and facts.kernel >= (6, 14):
-            how.append("processes: pid_max of the pid namespace, 300 more at first")
+            how.append("processes: pid_max of the pid namespace")
+            if not facts.last_pid:
+                weak.append("300 processes more than the limit at first")
         else:
             weak.append("processes are not limited")
     if limits.memory_bytes:

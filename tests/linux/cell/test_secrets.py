@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -229,6 +231,49 @@ def test_hidden_by_composition_alone(place: Place, namespace: str, home: Path, o
     script = f"umount {home}; umount -l {home}/.config; mount -o bind / /mnt; cat {home}/.ssh/* /mnt{home}/.ssh/*; "
     script += f"grep -r TOKEN- {home}"
     assert TOKEN not in cell.run(["unshare", "-Urm", "sh", "-c", script]).output
+
+
+@pytest.fixture
+def system() -> Iterator[Path]:
+    """A directory where only the administrator changes things, with a secret and another file."""
+    base = Path("/opt") / f"sidewall-{secrets.token_hex(8)}"
+    try:
+        base.mkdir()
+    except OSError:
+        pytest.skip("only root can make a directory of the system")
+    write(base / "secret", TOKEN)
+    write(base / "plain", "plain\n")
+    (base / "link").symlink_to("plain")
+    yield base
+    shutil.rmtree(base)
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_secret_of_the_system_that_is_replaced(place: Place, namespace: str, system: Path, required: bool) -> None:
+    """As passwd(1) replaces the file of passwords; a mask alone ends with that, and the report has said so."""
+    rules = (rule(DENY, system / "secret"), rule(DENY, system / "later"))
+    cell = place.open(namespace, rules=rules, require=("read-secrets",) if required else ())
+    names = [system / name for name in ("secret", "later", "plain", "link")]
+    assert reads(cell, *names).count("plain\n") == 6 and TOKEN not in reads(cell, *names)
+    for name in ("secret", "later"):
+        write(system / "new", TOKEN)
+        (system / "new").rename(system / name)
+    if required:
+        assert level(cell) == "enforced"
+        assert TOKEN not in reads(cell, *names)
+        assert reads(cell, system / "plain").startswith("plain\n")
+    else:
+        assert level(cell) == "partial"
+
+
+def test_the_strict_profile(place: Place, namespace: str, home: Path) -> None:
+    """As root too, whom no mode keeps from the system's secrets."""
+    cell = place.open(namespace, profile=":strict", require=("read-secrets",))
+    assert level(cell) == "enforced"
+    assert "root:" not in reads(cell, "/etc/shadow", "/etc/gshadow", "/etc/shadow-")
+    said = cell.run("cat /etc/passwd /etc/nsswitch.conf | wc -l; test -d /etc/ssl && ls /etc/ssl; id -un").output
+    assert int(said.split()[0]) > 5
+    assert TOKEN not in reads(cell, *(home / name for name in SECRETS))
 
 
 def test_no_descriptor_or_memory_leads_back(place: Place, namespace: str, home: Path) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import stat
 
-from sidewall.platforms.linux import mounts, syscalls
+from sidewall.platforms.linux import confine, mounts, syscalls
 from sidewall.platforms.linux.mounts import (
     MOUNT_ATTR_NODEV,
     MOUNT_ATTR_NOEXEC,
@@ -331,12 +331,7 @@ class Builder:
             self._do_void(f"/proc/{name}", "file")
 
     def _do_pid_limit(self, count: int) -> None:
-        """Linux 6.14 and later: pid_max belongs to the pid namespace and counts every task, root's too."""
-        # The numbers below RESERVED_PIDS are given out once, at the beginning, and not again when numbers wrap around.
-        count += 300
-        setting = os.open("/proc/sys/kernel/pid_max", os.O_WRONLY | os.O_CLOEXEC)
-        os.write(setting, str(count).encode())
-        os.close(setting)
+        confine.limit_tasks(count)
 
     def _do_seal(self, path: str) -> None:
         if path in self._covered:

@@ -24,6 +24,7 @@ PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 # NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE and KEEP_CAPS off, each locked (capabilities(7)).
 _SECUREBITS = 0xEF
 
+_RESERVED_PIDS = 300
 _ALLOW = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)
 """A filter of one instruction, BPF_RET: everything is allowed."""
 
@@ -142,6 +143,23 @@ def limit(limits: list[tuple[int, int]]) -> None:
         syscalls.check(syscalls.libc.getrlimit(number, present), "getrlimit")
         bounded = min(value, _RLIMIT.unpack(present.raw)[1])
         syscalls.check(syscalls.libc.setrlimit(number, _RLIMIT.pack(bounded, bounded)), "setrlimit")
+
+
+def limit_tasks(count: int) -> None:
+    """Bounds this pid namespace: its pid_max counts every task, root's too (Linux 6.14 and later).  Raises OSError.
+
+    The numbers below RESERVED_PIDS are given out once, at the beginning, and not again when numbers wrap around.  To
+    begin above them takes a kernel with checkpoint/restore; without, the report says what that means.
+    """
+    for name, value in (("ns_last_pid", _RESERVED_PIDS), ("pid_max", count + _RESERVED_PIDS)):
+        try:
+            setting = os.open(f"/proc/sys/kernel/{name}", os.O_WRONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            if name == "pid_max":
+                raise
+            continue
+        os.write(setting, str(value).encode())
+        os.close(setting)
 
 
 def loopback_up() -> None:

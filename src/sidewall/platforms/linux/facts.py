@@ -60,7 +60,8 @@ def gather(policy: Policy, ask: Callable[[], dict[str, Any]], *, listings: bool)
         overlay=report["overlay"], seccomp=machine in ("x86_64", "aarch64"), notify=report["notify"],
         delegated=delegated, controllers=controllers, paths=tuple(paths), protected=tuple(protected), git=tuple(git),
         matches=matches, listings=tuple(listed), scanned=complete, expanded=expanded,
-        own=tuple([own.path for own in own_places]), sockets=_sockets(policy))
+        own=tuple([own.path for own in own_places]), sockets=_sockets(policy),
+        last_pid=os.path.exists("/proc/sys/kernel/ns_last_pid"))
 
 
 def _sockets(policy: Policy) -> tuple[SocketFact, ...]:
