@@ -265,8 +265,15 @@ class LinuxCell:
             for carry in self._carries:
                 if carry.dirty():
                     found += carry.settle()
-            if self._watcher is not None and self._watcher.each:
-                found += self._watcher.compare()
+            watcher = self._watcher
+            if watcher is not None:
+                if watcher.each:
+                    found += watcher.compare()
+                if watcher.due() and watcher.look():
+                    with self._sending:
+                        # Nobody can start anything until this is done.
+                        calm = not self.running and wire.is_calm(self._control)
+                        found += watcher.deal(calm=calm)
             return tuple(found)
 
     def attempts(self) -> tuple[Attempt, ...]:

@@ -5,7 +5,10 @@ put back (``watch_restore``), taken away (``watch_quarantine``), or what of a gi
 
 Without mounts (``each``) everything protected is compared after each command, and what newly appeared under a
 protected name is taken away.  With mounts only what they do not hold is compared, when the cell ends: links, and
-what lies where no mount was made.  Either way a repository that a command made is made harmless.
+what lies where no mount was made.  Either way a repository that a command made is made harmless (``watch_search``).
+
+To look for what is new takes a look at every directory: so long that it is not done after each command, but as soon as
+the time since the last look is so long that it was a fiftieth of it, and when the cell ends.
 
 The trusted side: it works on descriptors, follows no link below a root, and reads, lists and descends within bounds.
 """
@@ -15,6 +18,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 
 from sidewall.errors import MachineError
 from sidewall.platforms.contract import Held
@@ -27,15 +31,17 @@ from sidewall.platforms.linux.watch_scan import Survey, survey
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sidewall.platforms.linux.watch_fresh import Cleaner
+    from sidewall.platforms.linux.watch_links import Links
     from sidewall.platforms.linux.watch_quarantine import Quarantine
     from sidewall.platforms.linux.watch_restore import Restorer
+    from sidewall.platforms.linux.watch_search import Search
 
 NOTICED = "noticed"
-_MOST_TOLD = 8
+_SHARE = 50
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
-class _Root:
+class Root:
     """One writable root, and what is watched below it."""
 
     def __init__(self, path: str, fd: int) -> None:
@@ -43,6 +49,7 @@ class _Root:
         self.fd = fd
         self.tree = gitfiles.Tree(fd)
         self.before = Survey()
+        self.last: Survey | None = None
         self.entries: list[tuple[str, Recorded]] = []
         self.mounted: list[tuple[str, Recorded]] = []
         self.repositories: list[tuple[str, Repository]] = []
@@ -81,9 +88,14 @@ class Watcher:
         self._names = names
         self._held = held
         self._mounted = frozenset(held)
-        self._roots: list[_Root] = []
+        self._roots: list[Root] = []
         self._notes: list[Held] = []
         self._quarantine: Quarantine | None = None
+        self._search: Search | None = None
+        self._links: dict[str, Links] = {}
+        self._looked_after: set[str] = set()
+        self._next = 0.0
+        began = time.monotonic()
         recorder = Recorder()
         try:
             for path in roots:
@@ -94,16 +106,17 @@ class Watcher:
                 except OSError as error:
                     raise MachineError(f"cannot open the writable root {path}: {error.strerror}",
                                        hint="it must be a directory that you can read") from None
-                root = _Root(path, fd)
+                root = Root(path, fd)
                 self._roots.append(root)
                 self._record(root, recorder)
         except BaseException:
             self.close()
             raise
+        self._took(began)
 
     def get_ready(self) -> None:
         """Brings in what the last look needs, for when there is something to wait for anyway."""
-        from sidewall.platforms.linux import watch_fresh, watch_quarantine, watch_restore  # noqa: F401
+        from sidewall.platforms.linux import watch_fresh, watch_quarantine, watch_restore, watch_search  # noqa: F401
 
     def compare(self, final: bool = False) -> tuple[Held, ...]:
         """Puts back what changed since the cell was made, and says what was done.
@@ -113,6 +126,51 @@ class Watcher:
         """
         if not (self.each or final):
             return ()
+        restorer, cleaner = self._hands(final)
+        restorer.held += self._notes
+        self._notes = []
+        for root in self._roots:
+            self._known(root, restorer)
+        self._repositories(restorer, cleaner)
+        self._looked_after = set(cleaner.looked_after)
+        if final:
+            search = self._searching()
+            search.look()
+            search.deal(restorer, cleaner, calm=True)
+        return tuple(restorer.held)
+
+    def due(self) -> bool:
+        """Is it time to ``look``?"""
+        return time.monotonic() >= self._next
+
+    def look(self) -> bool:
+        """Looks for what was not there before; whether there is anything that ``deal`` has to do with."""
+        began = time.monotonic()
+        found = self._searching().look()
+        self._took(began)
+        return found
+
+    def deal(self, *, calm: bool) -> tuple[Held, ...]:
+        """Makes what was found harmless, and says what was done.
+
+        ``calm``: no process of the cell runs.  Else what is quite new is left until it is older: it may be just being
+        made.  Never raises OSError.
+        """
+        began = time.monotonic()
+        restorer, cleaner = self._hands(False)
+        # What new gitfiles may lead to: without mounts it has been compared just now.
+        cleaner.looked_after |= self._looked_after
+        if not self.each:
+            self._repositories(restorer, cleaner)
+        self._searching().deal(restorer, cleaner, calm=calm)
+        self._took(began, since=self._next)
+        return tuple(restorer.held)
+
+    def _took(self, began: float, *, since: float = 0.0) -> None:
+        now = time.monotonic()
+        self._next = max(now, since) + _SHARE * (now - began)
+
+    def _hands(self, final: bool) -> tuple[Restorer, Cleaner]:
         from sidewall.platforms.linux.watch_fresh import Cleaner
         from sidewall.platforms.linux.watch_quarantine import Quarantine
         from sidewall.platforms.linux.watch_restore import Restorer
@@ -120,15 +178,14 @@ class Watcher:
         if self._quarantine is None:
             self._quarantine = Quarantine()
         restorer = Restorer(self._quarantine, final=final)
-        restorer.held += self._notes
-        self._notes = []
-        cleaner = Cleaner(restorer, tuple([root.path for root in self._roots]), self._held)
-        for root in self._roots:
-            self._known(root, restorer, cleaner)
-            root.tree.release()
-        if final:
-            self._search(restorer, cleaner)
-        return tuple(restorer.held)
+        return restorer, Cleaner(restorer, tuple([root.path for root in self._roots]), self._held, self._links)
+
+    def _searching(self) -> Search:
+        if self._search is None:
+            from sidewall.platforms.linux.watch_search import Search
+
+            self._search = Search(self._roots, self._names, self._mounted, each=self.each)
+        return self._search
 
     def close(self) -> None:
         """Releases descriptors.  Idempotent."""
@@ -139,7 +196,7 @@ class Watcher:
             self._quarantine.close()
             self._quarantine = None
 
-    def _record(self, root: _Root, recorder: Recorder) -> None:
+    def _record(self, root: Root, recorder: Recorder) -> None:
         root.before = survey(root.fd, self._names)
         wanted = root.before.names | (set(self._names) if self.each else set())
         for path in sorted(wanted):
@@ -175,83 +232,32 @@ class Watcher:
             self._notes.append(Held(action=NOTICED, path=path, reason="holds more than is recorded: not all of it is "
                                     "put back when it changes"))
 
-    def _known(self, root: _Root, restorer: Restorer, cleaner: Cleaner) -> None:
+    def _known(self, root: Root, restorer: Restorer) -> None:
         for path, was in root.entries:
-            with _Guard(restorer, root, path):
+            with restorer.guard(root.absolute(path)):
                 place = root.at(path)
                 if place is not None:
                     restorer.check(*place, was, root.absolute(path))
         for path, was in root.mounted:
-            with _Guard(restorer, root, path):
+            with restorer.guard(root.absolute(path)):
                 _lost(root, path, was, restorer)
-        for path, repository in root.repositories:
-            with _Guard(restorer, root, path):
-                place = root.at(path)
-                if place is not None:
-                    repository.check(restorer, *place, cleaner)
-        if self.each and ".git" not in root.before.git:
-            with _Guard(restorer, root, ".git"):
-                _fresh(root, ".git", cleaner, files=True)
 
-    def _search(self, restorer: Restorer, cleaner: Cleaner) -> None:
-        """Looks through the roots for what was not there before."""
-        found = [(root, survey(root.fd, self._names, before=root.before)) for root in self._roots]
-        for root, now in found:
-            for path in self._new(root, now.git - root.before.git):
-                with _Guard(restorer, root, path):
-                    _fresh(root, path, cleaner, files=False)
-            for path in self._new(root, now.bare - root.before.bare):
-                with _Guard(restorer, root, path):
-                    _bare(root, path, restorer, cleaner)
-        # Files called .git come last: by now every directory that they may rightly name was looked after.
-        for root, now in found:
-            for path in self._new(root, now.git - root.before.git):
-                with _Guard(restorer, root, path):
-                    _fresh(root, path, cleaner, files=True)
-            for path in self._new(root, now.names - root.before.names):
-                with _Guard(restorer, root, path):
-                    self._name(root, path, restorer)
-            for path in sorted(now.closed - root.before.closed)[:_MOST_TOLD]:
-                restorer.say(NOTICED, root.absolute(path), "was closed to you, so it was not looked through")
-            if root.before.complete and not now.complete:
-                restorer.say(NOTICED, root.path, "has very many directories now: not all were looked through for new "
-                             "files that steer later runs")
+    def _repositories(self, restorer: Restorer, cleaner: Cleaner) -> None:
+        for root in self._roots:
+            for path, repository in root.repositories:
+                with restorer.guard(root.absolute(path)):
+                    place = root.at(path)
+                    if place is not None:
+                        repository.check(restorer, *place, cleaner)
+            if self.each and ".git" not in root.before.git:
+                with restorer.guard(root.absolute(".git")):
+                    place = root.at(".git")
+                    if place is not None:
+                        cleaner.anything(*place, root.absolute(".git"), files=True)
             root.tree.release()
 
-    def _new(self, root: _Root, paths: set[str]) -> list[str]:
-        return [path for path in sorted(paths) if root.absolute(path) not in self._mounted]
 
-    def _name(self, root: _Root, path: str, restorer: Restorer) -> None:
-        place = root.at(path)
-        if place is None:
-            return
-        if self.each:
-            restorer.take(*place, root.absolute(path), "it was not there before")
-        else:
-            restorer.say(NOTICED, root.absolute(path), "a new file that steers later runs; look at it")
-
-
-class _Guard:
-    """Says what could not be looked at, and goes on: one closed directory must not hide the others' changes."""
-
-    __slots__ = ("_path", "_restorer", "_root")
-
-    def __init__(self, restorer: Restorer, root: _Root, path: str) -> None:
-        self._restorer = restorer
-        self._root = root
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
-        if not isinstance(error, OSError):
-            return False
-        self._restorer.unseen(self._root.absolute(self._path), error)
-        return True
-
-
-def _lost(root: _Root, path: str, was: Recorded, restorer: Restorer) -> None:
+def _lost(root: Root, path: str, was: Recorded, restorer: Restorer) -> None:
     """A mount goes when its file is replaced from outside, and what is then there may be a command's work."""
     place = root.at(path)
     status = look(*place) if place is not None else None
@@ -261,31 +267,3 @@ def _lost(root: _Root, path: str, was: Recorded, restorer: Restorer) -> None:
     if found is None or found[0] != was.data:
         restorer.say(NOTICED, root.absolute(path), "was replaced while the sandbox was open, which ended its "
                      "protection; look at it")
-
-
-def _fresh(root: _Root, path: str, cleaner: Cleaner, *, files: bool) -> None:
-    """Makes a new git directory harmless, or with ``files`` a new file called ``.git``."""
-    place = root.at(path)
-    status = look(*place) if place is not None else None
-    if place is None or status is None:
-        return
-    if not stat.S_ISREG(status.st_mode):
-        cleaner.entry(*place, root.absolute(path))
-    elif files:
-        cleaner.gitfile(*place, root.absolute(path))
-
-
-def _bare(root: _Root, path: str, restorer: Restorer, cleaner: Cleaner) -> None:
-    """A directory that git takes for a repository since this cell."""
-    place = root.at(path)
-    if place is None:
-        return
-    if not root.before.saw(path):
-        cleaner.entry(*place, root.absolute(path))
-        return
-    # The user's own directory, made to look like one: without HEAD it is none, and nothing else is touched.
-    fd = record.open_directory(*place)
-    try:
-        restorer.take(fd, "HEAD", f"{root.absolute(path)}/HEAD", "it made a repository of this directory")
-    finally:
-        os.close(fd)

@@ -44,14 +44,27 @@ _WHO = frozenset(((b"user", b"name"), (b"user", b"email")))
 class Cleaner:
     """Makes new repositories harmless.  ``looked_after`` are git directories (absolute) that a gitfile may name.
 
-    ``held`` are paths that mounts hold: what is in them was checked when it was carried out of the cell.
+    ``held`` are paths that mounts hold: what is in them was checked when it was carried out of the cell.  ``links`` are
+    those that looked through directories before.
     """
 
-    def __init__(self, restorer: Restorer, roots: tuple[str, ...], held: tuple[str, ...]) -> None:
+    def __init__(self, restorer: Restorer, roots: tuple[str, ...], held: tuple[str, ...],
+                 links: dict[str, Links]) -> None:
         self.looked_after: set[str] = set()
+        self._links = links
         self._restorer = restorer
         self._roots = tuple([os.fsencode(root) for root in roots])
         self._held = held
+
+    def anything(self, above: int, name: str, path: str, *, files: bool) -> None:
+        """What is called ``.git``: with ``files`` also a file, which is left alone without.  Raises OSError."""
+        status = look(above, name)
+        if status is None:
+            return
+        if not stat.S_ISREG(status.st_mode):
+            self.entry(above, name, path)
+        elif files:
+            self.gitfile(above, name, path)
 
     def entry(self, above: int, name: str, path: str, depth: int = 0) -> None:
         """A new git directory, or anything else where one was looked for but a file.  Never raises OSError."""
@@ -89,7 +102,7 @@ class Cleaner:
         try:
             if not depth:
                 # With all that is below it, so the rest meets files and directories only.
-                Links().sweep(fd, path, self._restorer)
+                self._links.setdefault(path, Links()).sweep(fd, path, self._restorer, objects=self._restorer.final)
             self._directory(fd, path, depth)
         finally:
             os.close(fd)

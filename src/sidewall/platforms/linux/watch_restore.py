@@ -73,6 +73,10 @@ class Restorer:
         except OSError as error:
             self.say(NOTICED, path, f"was changed and could not be put right: {error.strerror or error}")
 
+    def guard(self, path: str) -> Guard:
+        """A context in which an OSError is reported for ``path``: it must not hide what happened to others."""
+        return Guard(self, path)
+
     def unseen(self, path: str, error: OSError) -> None:
         """Reports what could not be looked at."""
         self.say(NOTICED, path, f"could not be looked at: {error.strerror or error}")
@@ -247,6 +251,25 @@ class Restorer:
                     if len(found) > MANY:
                         break
         return found
+
+
+class Guard:
+    """See ``Restorer.guard``."""
+
+    __slots__ = ("_path", "_restorer")
+
+    def __init__(self, restorer: Restorer, path: str) -> None:
+        self._restorer = restorer
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if not isinstance(error, OSError):
+            return False
+        self._restorer.unseen(self._path, error)
+        return True
 
 
 def _own(fd: int, was: Recorded) -> None:

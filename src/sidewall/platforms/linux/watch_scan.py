@@ -31,7 +31,8 @@ class Survey:
 
     ``names`` are entries with a protected name; ``git`` entries called ``.git``; ``bare`` directories that are a git
     directory by what they hold.  ``directories`` were seen, ``searched`` also looked through, ``closed`` may not be.
-    ``listed`` says of searched directories how to tell that they are unchanged, and which directories are in them.
+    ``listed`` says of searched directories how to tell that they are unchanged, which directories are in them, and what
+    was found in them.
     """
 
     __slots__ = ("bare", "closed", "complete", "directories", "git", "listed", "names", "searched")
@@ -43,8 +44,12 @@ class Survey:
         self.directories: set[str] = set()
         self.searched: set[str] = set()
         self.closed: set[str] = set()
-        self.listed: dict[str, tuple[Signature, list[str]]] = {}
+        self.listed: dict[str, tuple[Signature, list[str], tuple[str, ...]]] = {}
         self.complete = True
+
+    def add(self, path: str, name: str) -> None:
+        """Something was found in the directory ``path``."""
+        (self.git if name == ".git" else self.names).add(join(path, name))
 
     def saw(self, path: str) -> bool:
         """Whether this directory was there."""
@@ -56,12 +61,12 @@ def join(parent: str, name: str) -> str:
     return f"{parent}/{name}" if parent else name
 
 
-def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None) -> Survey:
+def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, last: Survey | None = None) -> Survey:
     """Looks through the directory ``root``.
 
     With ``before``, an earlier survey, what is found and is not in ``before`` is new: what it saw but did not look
-    through is passed over, and so are the entries of directories that did not change since (the directories in those
-    may have).
+    through is passed over.  Directories that did not change since then, or since ``last``, a later one, are not listed
+    again (the directories in those may have changed).
     """
     found = Survey()
     most = MOST_DIRECTORIES if before is None else MOST_AT_THE_END
@@ -85,8 +90,13 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None) -
                 if path in passed:
                     continue
                 found.searched.add(path)
-                known = before.listed.get(path) if before is not None else None
+                known = last.listed.get(path) if last is not None else None
+                if known is None and before is not None:
+                    known = before.listed.get(path)
                 if known is not None and _unchanged(above, child or ".", known[0]):
+                    found.listed[path] = known
+                    for name in known[2]:
+                        found.add(path, name)
                     if known[1]:
                         waiting.append((path, known[1]))
                     continue
@@ -95,7 +105,7 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None) -
                     # Only of a git directory that was always one: a command could make the user's look like one.
                     below = [name for name in below if name not in _STORES]
                 if path in found.listed:
-                    found.listed[path] = (found.listed[path][0], below)
+                    found.listed[path] = (found.listed[path][0], below, found.listed[path][2])
                 if not below:
                     continue
                 if path.count("/") >= DEEPEST or len(found.directories) + len(below) > _MOST_WAITING * most:
@@ -129,17 +139,16 @@ def _search(above: int, name: str, path: str, wanted: frozenset[str], notable: f
         return []
     below: list[str] = []
     marks: set[str] = set()
+    held: list[str] = []
     try:
         status = os.fstat(fd)
         with os.scandir(fd) as entries:
             for entry in entries:
                 name = entry.name
                 if name in notable:
-                    if name == ".git":
-                        found.git.add(join(path, name))
-                        continue
-                    if name in wanted:
-                        found.names.add(join(path, name))
+                    if name == ".git" or name in wanted:
+                        held.append(name)
+                        found.add(path, name)
                         continue
                     marks.add(name)
                 if name not in UNSEARCHED and entry.is_dir(follow_symlinks=False):
@@ -148,7 +157,7 @@ def _search(above: int, name: str, path: str, wanted: frozenset[str], notable: f
             found.bare.add(path)
         # A file HEAD can be given another content without a trace in its directory.
         if "HEAD" not in marks and settled(status):
-            found.listed[path] = (signature(status), below)
+            found.listed[path] = (signature(status), below, tuple(held))
     except OSError:
         return below
     finally:

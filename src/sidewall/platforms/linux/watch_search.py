@@ -1,0 +1,131 @@
+"""Looks for repositories and settings that came into the writable roots since the cell was made, and deals with them.
+
+Knows: which of them are new, in which order they are dealt with, which were told of before.  Must not know: how a root
+is looked through (``watch_scan``), how a repository is made harmless (``watch_fresh``), when to look (``watch``).
+
+What was dealt with is looked at again each time: a later command may have changed it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from sidewall.platforms.linux import watch_record as record
+from sidewall.platforms.linux.watch_restore import NOTICED
+from sidewall.platforms.linux.watch_scan import survey
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sidewall.platforms.linux.watch import Root
+    from sidewall.platforms.linux.watch_fresh import Cleaner
+    from sidewall.platforms.linux.watch_restore import Restorer
+    from sidewall.platforms.linux.watch_scan import Survey
+
+_SETTLED_SECONDS = 2.0
+"""What is still being made, as by `git clone`, has mostly been made after this time; if not, it loses nothing that a
+plain repository has."""
+_MOST_TOLD = 8
+
+
+class Search:
+    """The search in the roots of one watcher, which have been looked through before (``Root.before``).
+
+    ``mounted`` are absolute paths that mounts hold.  ``each``: new files with a protected name are taken away.
+    """
+
+    def __init__(self, roots: list[Root], names: tuple[str, ...], mounted: frozenset[str], *, each: bool) -> None:
+        self._roots = roots
+        self._names = names
+        self._mounted = mounted
+        self._each = each
+        self._first_seen: dict[str, float] = {}
+        self._told: set[str] = set()
+
+    def look(self) -> bool:
+        """Looks through the roots; whether there is anything to deal with, or to say."""
+        now = time.monotonic()
+        seen: dict[str, float] = {}
+        for root in self._roots:
+            before = root.before
+            root.last = found = survey(root.fd, self._names, before=before, last=root.last)
+            for path in (*self._new(root, found.git - before.git), *self._new(root, found.bare - before.bare),
+                         *self._new(root, found.names - before.names)):
+                absolute = root.absolute(path)
+                seen[absolute] = self._first_seen.get(absolute, now)
+            for path in found.closed - before.closed:
+                seen[root.absolute(path)] = now
+            if before.complete and not found.complete:
+                seen[root.path] = now
+        self._first_seen = seen
+        return not self._told.issuperset(seen)
+
+    def deal(self, restorer: Restorer, cleaner: Cleaner, *, calm: bool) -> None:
+        """Deals with what the last ``look`` found; unless it is ``calm``, with what an earlier one had found too."""
+        limit = time.monotonic() - (0.0 if calm else _SETTLED_SECONDS)
+        found = [(root, root.last) for root in self._roots if root.last is not None]
+        before = len(restorer.held)
+        for root, now in found:
+            for path in self._ripe(root, now.git - root.before.git, limit):
+                self._entry(root, path, restorer, cleaner, files=False)
+            for path in self._ripe(root, now.bare - root.before.bare, limit):
+                with restorer.guard(root.absolute(path)):
+                    _bare(root, path, restorer, cleaner)
+        # Files called .git come last: by now every directory that they may rightly name was looked after.
+        for root, now in found:
+            for path in self._ripe(root, now.git - root.before.git, limit):
+                self._entry(root, path, restorer, cleaner, files=True)
+            for path in self._ripe(root, now.names - root.before.names, limit):
+                with restorer.guard(root.absolute(path)):
+                    self._name(root, path, restorer)
+            self._tell(root, now, restorer)
+            root.tree.release()
+        if not restorer.final:
+            # What is only noticed is said once, and at the end.
+            restorer.held[before:] = [held for held in restorer.held[before:]
+                                      if held.action != NOTICED or held.path not in self._told]
+            self._told.update([held.path for held in restorer.held[before:] if held.action == NOTICED])
+
+    def _new(self, root: Root, paths: set[str]) -> list[str]:
+        return [path for path in sorted(paths) if root.absolute(path) not in self._mounted]
+
+    def _ripe(self, root: Root, paths: set[str], limit: float) -> list[str]:
+        return [path for path in self._new(root, paths) if self._first_seen.get(root.absolute(path), limit) <= limit]
+
+    def _entry(self, root: Root, path: str, restorer: Restorer, cleaner: Cleaner, *, files: bool) -> None:
+        with restorer.guard(root.absolute(path)):
+            place = root.at(path)
+            if place is not None:
+                cleaner.anything(*place, root.absolute(path), files=files)
+
+    def _name(self, root: Root, path: str, restorer: Restorer) -> None:
+        place = root.at(path)
+        if place is None:
+            return
+        if self._each:
+            restorer.take(*place, root.absolute(path), "it was not there before")
+        else:
+            restorer.say(NOTICED, root.absolute(path), "a new file that steers later runs; look at it")
+
+    def _tell(self, root: Root, now: Survey, restorer: Restorer) -> None:
+        for path in sorted(now.closed - root.before.closed)[:_MOST_TOLD]:
+            restorer.say(NOTICED, root.absolute(path), "was closed to you, so it was not looked through")
+        if root.before.complete and not now.complete:
+            restorer.say(NOTICED, root.path, "has very many directories now: not all were looked through for new "
+                         "files that steer later runs")
+
+
+def _bare(root: Root, path: str, restorer: Restorer, cleaner: Cleaner) -> None:
+    """A directory that git takes for a repository since this cell."""
+    place = root.at(path)
+    if place is None:
+        return
+    if not root.before.saw(path):
+        cleaner.entry(*place, root.absolute(path))
+        return
+    # The user's own directory, made to look like one: without HEAD it is none, and nothing else is touched.
+    fd = record.open_directory(*place)
+    try:
+        restorer.take(fd, "HEAD", f"{root.absolute(path)}/HEAD", "it made a repository of this directory")
+    finally:
+        os.close(fd)
