@@ -5,6 +5,8 @@ Knows: the words for a level.  Must not know: how a mechanism works.
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,3 +181,12 @@ def test_two_groups_together_open_a_place() -> None:
     elsewhere = confined.replace(path=r"D:\y")
     for wide, level in (((users, confined), "partial"), ((users, elsewhere), "enforced"), ((users,), "enforced")):
         assert line(compiled(wide=wide), "write-outside").level == level
+
+
+@pytest.mark.parametrize("name", GUARANTEES)
+def test_the_page_says_the_same(name: str) -> None:
+    """The first word in bold of each cell is the level of a default machine with a repository."""
+    page = (Path(__file__).parents[3] / "docs/guarantees.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| Windows `{name}` \|(.*)\|$", page, re.MULTILINE)
+    told = [found[0] if (found := re.findall(r"\*\*(\w+)\*\*", cell)) else "" for cell in row.split(" | ")]
+    assert told == [LEVELS[tier][name] for tier in ("account", "token", "token-strict")]
