@@ -7,6 +7,8 @@ import pytest
 from sidewall.nt import inherit, sddl
 from sidewall.nt import token as tokens
 from sidewall.nt.access_check import access_check
+from sidewall.nt.ace import Ace
+from sidewall.nt.acl import Acl
 from sidewall.nt.descriptor import (
     SE_DACL_AUTO_INHERITED,
     SE_DACL_DEFAULTED,
@@ -19,6 +21,7 @@ from sidewall.nt.descriptor import (
 from sidewall.nt.mask import MAPPINGS
 from sidewall.nt.sid import Sid
 from sidewall.nt.token import Token
+from sidewall.nt.wellknown import CREATOR_OWNER, EVERYONE
 
 USER = Sid("S-1-5-21-1-2-3-1001")
 GROUP = Sid("S-1-5-32-545")
@@ -116,6 +119,7 @@ def test_other_creator_sids_are_not_replaced(sid: str) -> None:
     ("D:AI(A;OI;FR;;;WD)", "D:", None, "D:AI(A;ID;FR;;;WD)"),
     ("D:AI(A;OI;FR;;;WD)", "D:NO_ACCESS_CONTROL", None, "D:NO_ACCESS_CONTROL"),
     ("D:AI(A;;FR;;;WD)", "D:(A;;FA;;;SY)", None, "D:(A;;FA;;;SY)"),
+    ("D:AI(A;CI;FR;;;WD)", "D:(A;;FA;;;SY)", None, "D:AI(A;;FA;;;SY)"),
     ("D:AI(A;;FR;;;WD)", None, "D:(A;;GA;;;SY)", "D:(A;;FA;;;SY)"),
 ])
 def test_who_gives_the_list(parent: str | None, creator: str | None, default: str | None, made: str) -> None:
@@ -133,6 +137,24 @@ def test_a_defaulted_list_gives_way_to_what_comes_down() -> None:
 def test_protection_of_the_creators_list_is_kept_and_the_parents_is_not() -> None:
     assert new("D:PAI(A;OI;FR;;;WD)", "D:P(A;;FA;;;SY)").control == SE_DACL_PRESENT | SE_DACL_PROTECTED
     assert new("D:PAI(A;OI;FR;;;WD)").control == SE_DACL_PRESENT | SE_DACL_AUTO_INHERITED
+
+
+@pytest.mark.parametrize("kind", range(0x18))
+def test_rights_are_mapped_in_every_entry_that_holds_rights(kind: int) -> None:
+    """Not in labels, attributes, policies, filters, nor in what is not understood; nor are creator SIDs there."""
+    rights = kind in {0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
+    entry = Ace(type=kind, flags=1, mask=0x80000000, sid=CREATOR_OWNER)
+    (down,) = inherit.inherited(Acl(aces=(entry,)), container=False, owner=USER, group=GROUP, marked=False)
+    assert (down.mask, down.sid) == ((0x120089, USER) if rights else (0x80000000, CREATOR_OWNER))
+    (own,) = inherit.explicit(Acl(aces=(entry,)))
+    assert (own.mask, own.sid) == (0x120089 if rights else 0x80000000, CREATOR_OWNER)
+
+
+@pytest.mark.parametrize(("kind", "mask"), [(0, 0x1), (1, 0x1), (2, 0x1000001), (0x10, 0x1000001)])
+def test_only_audit_entries_watch_for_access_system_security(kind: int, mask: int) -> None:
+    entry = Ace(type=kind, flags=1, mask=0x1000201, sid=EVERYONE)
+    (down,) = inherit.inherited(Acl(aces=(entry,)), container=False, owner=USER, group=GROUP)
+    assert down == entry.replace(flags=0x10, mask=mask)
 
 
 def test_owner_and_group_come_from_the_creator_first() -> None:
