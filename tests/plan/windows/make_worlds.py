@@ -147,6 +147,8 @@ def windows11() -> Machine:
                 INSTALLER)
     world.put("C:\\Windows\\System32\\config", allow(SY, FULL), allow(BA, FULL), owner=SY, protected=True)
     world.files("C:\\Windows\\System32\\config", "SAM SECURITY SOFTWARE")
+    world.put("C:\\Windows\\Tasks", allow(AU, 0x1200AB, 0), allow(BA, FULL), allow(SY, FULL),
+              allow(CO, FULL, OI | CI | IO), owner=SY, protected=True)
     world.put("C:\\Windows\\Temp", allow(BU, 0x100026, CI), allow(BA, FULL), allow(SY, FULL),
               allow(CO, FULL, OI | CI | IO), owner=SY, protected=True)
     world.installed("C:\\Program Files")
@@ -155,7 +157,10 @@ def windows11() -> Machine:
     world.put("C:\\ProgramData", allow(SY, FULL), allow(BA, FULL), allow(CO, FULL, OI | CI | IO), allow(BU, READ),
               allow(BU, 0x116, CI), owner=SY, protected=True)
     world.put("C:\\ProgramData\\Microsoft", allow(SY, FULL), allow(BA, FULL), allow(BU, READ), owner=SY, protected=True)
-    world.put("C:\\ProgramData\\Microsoft\\Crypto", allow(SY, FULL), allow(BA, FULL), owner=SY, protected=True)
+    world.directories("C:\\ProgramData\\Microsoft", "Crypto Crypto/RSA")
+    keys = "C:\\ProgramData\\Microsoft\\Crypto\\RSA\\MachineKeys"
+    world.put(keys, allow(WD, 0x12019F, 0), allow(BA, FULL, 0), owner=SY, protected=True)
+    world.put(keys + "\\f686aace6942fb7f", allow(SY, FULL, 0), file=True, owner=SY, protected=True)
     world.put("C:\\ProgramData\\ssh", allow(SY, FULL), allow(BA, FULL), owner=SY, protected=True)
     world.put("C:\\ProgramData\\regid.1991-06.com.microsoft")
     world.put("C:\\PerfLogs", allow(SY, FULL), allow(BA, FULL), owner=SY, protected=True)
