@@ -98,7 +98,7 @@ def test_what_is_no_condition_is_refused_at_its_place(text: str) -> None:
 
 def test_depth_is_limited_alike_in_text_and_bytes() -> None:
     for opening, closing in (("(", ")"), ("!(", ")")):
-        for depth in (20, 90):
+        for depth in (20, 89):
             text = "(" + opening * depth + "a" + closing * depth + ")"
             assert condition.format(data_of(entry(text)))
         with pytest.raises(SddlError, match="nested"):
@@ -110,6 +110,12 @@ def test_depth_is_limited_alike_in_text_and_bytes() -> None:
     with pytest.raises(SddlError, match="nested"):
         sddl.parse(entry("(" + " && ".join("a" for _ in range(5000)) + ")"))
     attribute_a = b"\xf8\x02\0\0\0a\0"
+    for leaf in (attribute_a, attribute_a + b"\x87", attribute_a + ONE + b"\x80", ONE + b"\x89"):
+        for deeper in (b"\xa2", attribute_a + b"\xa0", attribute_a + b"\x87\xa1"):
+            written = condition.format(b"artx" + leaf + deeper * 89)
+            assert data_of(entry(written)).rstrip(b"\0") == b"artx" + leaf + deeper * 89
+            with pytest.raises(SddlError, match="nested"):
+                condition.format(b"artx" + leaf + deeper * 90)
     for hostile in (attribute_a + b"\xa2" * 60_000, attribute_a + (attribute_a + b"\xa0") * 8000):
         with pytest.raises(SddlError, match="nested"):
             condition.format(b"artx" + hostile)

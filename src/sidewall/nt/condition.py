@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     _Node = tuple[str, int, str]
 
 SIGNATURE = b"artx"
-DEEPEST = 100  # of operators within operators: far beyond any use, and far below Python's own limit
+DEEPEST = 90  # logical operators within each other: far beyond any use, and far below Python's own limit
+_PARENTHESES = DEEPEST + 10  # within each other; a written condition has up to two more than operators
 
 EXISTS, NOT_EXISTS, NOT, AND, OR = 0x87, 0x8D, 0xA2, 0xA0, 0xA1
 RELATIONS: Mapping[str, int] = {
@@ -54,7 +55,7 @@ def parse(scanner: Scanner) -> bytes:
 
 
 def _parenthesis(scanner: Scanner, depth: int) -> tuple[bytes, int]:
-    _deeper(scanner, depth)
+    _check(scanner, depth, _PARENTHESES)
     scanner.expect("(")
     found = _logical(scanner, depth, OR)
     scanner.expect(")")
@@ -67,14 +68,16 @@ def _logical(scanner: Scanner, depth: int, operator: int) -> tuple[bytes, int]:
     code, deep = _logical(scanner, depth, AND) if operator == OR else _operand(scanner, depth)
     while scanner.take(word):
         other, other_deep = _logical(scanner, depth, AND) if operator == OR else _operand(scanner, depth)
-        code, deep = code + other + bytes((operator,)), _deeper(scanner, max(deep, other_deep))
+        code, deep = code + other + bytes((operator,)), max(deep, other_deep) + 1
+        _check(scanner, deep, DEEPEST)
     return code, deep
 
 
 def _operand(scanner: Scanner, depth: int) -> tuple[bytes, int]:
     if scanner.take("!"):
         code, deep = _parenthesis(scanner, depth + 1)
-        return code + bytes((NOT,)), _deeper(scanner, deep)
+        _check(scanner, deep + 1, DEEPEST)
+        return code + bytes((NOT,)), deep + 1
     if scanner.peek() == "(":
         return _parenthesis(scanner, depth + 1)
     word = scanner.word().lower()
@@ -92,16 +95,15 @@ def _operand(scanner: Scanner, depth: int) -> tuple[bytes, int]:
     return left + right + bytes((relation,)), 1
 
 
-def _deeper(scanner: Scanner, depth: int) -> int:
-    if depth >= DEEPEST:
-        raise scanner.error(f"the condition is nested more than {DEEPEST} deep", "write it flatter")
-    return depth + 1
+def _check(scanner: Scanner, depth: int, deepest: int) -> None:
+    if depth > deepest:
+        raise scanner.error(f"the condition is nested more than {deepest} deep", "write it flatter")
 
 
 def _value_in_parentheses(scanner: Scanner, depth: int) -> bytes:
     if scanner.peek() != "(":
         return literal.parse(scanner, composite=True)
-    _deeper(scanner, depth)
+    _check(scanner, depth, _PARENTHESES)
     scanner.expect("(")
     value = _value_in_parentheses(scanner, depth + 1)
     scanner.expect(")")
@@ -147,11 +149,11 @@ def format(data: bytes) -> str:
         at += 1
         if code in literal.CODES:
             text, at = literal.format(data, at - 1)
-            stack.append(("value", 0, text))
+            stack.append(("value", 1, text))
         elif code >= LOCAL and (code == LOCAL or code in _TEXT):
             name, at = literal.read_text(data, at)
             text = _local_name(name) if code == LOCAL else _TEXT[code] + literal.escaped(name)
-            stack.append(("local" if code == LOCAL else "attribute", 0, text))
+            stack.append(("local" if code == LOCAL else "attribute", 1, text))
         else:
             _apply(code, at - 1, stack)
         if stack[-1][1] > DEEPEST:
@@ -174,15 +176,15 @@ def _apply(code: int, at: int, stack: list[_Node]) -> None:
         stack.append(_unary(code, at, right))
         return
     left = stack.pop()
-    depth = max(left[1], right[1]) + 1
     if code in (AND, OR):
         if "value" in (left[0], right[0]):
             raise _unsayable("joins a value as if it were true or false", at)
+        depth = max(left[1], right[1]) + 1
         stack.append(("closed", depth, f"({_closed(left)} {_TEXT[code]} {_closed(right)})"))
     else:
         if left[0] not in ("local", "attribute") or right[0] not in ("value", "attribute"):
             raise _unsayable("compares what the text cannot compare", at)
-        stack.append(("closed", depth, f"({left[2]} {_TEXT[code]} {right[2]})"))
+        stack.append(("closed", 1, f"({left[2]} {_TEXT[code]} {right[2]})"))
 
 
 def _unary(code: int, at: int, operand: _Node) -> _Node:
@@ -194,10 +196,10 @@ def _unary(code: int, at: int, operand: _Node) -> _Node:
     if code in _MEMBER_CODES:
         if kind != "value":
             raise _unsayable("asks for membership in what is no value", at)
-        return ("closed", depth + 1, f"({_TEXT[code]} {text})")
+        return ("closed", 1, f"({_TEXT[code]} {text})")
     if kind not in ("local", "attribute"):
         raise _unsayable("asks for the existence of what is no attribute", at)
-    return ("open", depth + 1, f"{_TEXT[code]} {text}")
+    return ("open", 1, f"{_TEXT[code]} {text}")
 
 
 def _closed(node: _Node) -> str:
