@@ -154,6 +154,17 @@ def test_a_text_without_end_is_refused_at_once() -> None:
         assert sddl.format(sddl.parse(text))
 
 
+@pytest.mark.parametrize("text", [
+    "O:\u017fy", "O:\u017f-1-5-18", "D:(A;;FA;;;\u00df)", "D:(A;;FA;;;\u017fy)",
+    "D:(\ufb02;;FA;;;WD)", "D:(A;\u0131o;FA;;;WD)",
+    "D:(A;;\u017fd;;;WD)", 'D:(XA;;FA;;;WD;(@u\u017fer.a == 1))', "D:(XA;;FA;;;WD;(a == \u017fid(BA)))",
+    'S:(RA;;;;;WD;("a",t\u017f,0,"x"))', "D:(A;;F\uff21;;;WD)",
+])
+def test_letters_that_only_look_or_fold_like_ascii_are_refused(text: str) -> None:
+    with pytest.raises(SddlError):
+        sddl.parse(text)
+
+
 @pytest.mark.parametrize("entry", [
     Ace(type=0x04, mask=0, sid=WORLD),
     Ace(type=aces.ACCESS_DENIED_CALLBACK_OBJECT, mask=1, sid=WORLD, object_type=GUID),

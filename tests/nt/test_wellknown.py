@@ -73,6 +73,8 @@ def test_names_lead_back_to_their_sids() -> None:
         assert wellknown.named(wellknown.name_of(sid)) == sid
         assert wellknown.named(name) == sid
     assert wellknown.name_of(DOMAIN) == ""
+    with pytest.raises(SidError):
+        wellknown.named("\u017fystem")
     with pytest.raises(SidError) as caught:
         wellknown.named("nobody in particular")
     assert caught.value.hint

@@ -47,7 +47,7 @@ class Scanner:
         """Whether ``token`` comes next; if so it is passed."""
         self.peek()
         found = self.text[self.at : self.at + len(token)]
-        if found != token and not (fold and found.upper() == token.upper()):
+        if found != token and not (fold and found.isascii() and found.upper() == token.upper()):
             return False
         self.at += len(token)
         return True

@@ -86,7 +86,7 @@ def parse(text: str, *, domain: Sid | None = None, machine: Sid | None = None) -
 
 def sid(word: str, *, domain: Sid | None = None, machine: Sid | None = None, position: int = -1) -> Sid:
     """The SID that an alias or a SID's text names; ``position`` is only for the message.  Raises SddlError."""
-    upper = word.upper()
+    upper = _upper(word)
     known = wellknown.ALIASES.get(upper)
     if known is not None:
         return known
@@ -103,6 +103,11 @@ def sid(word: str, *, domain: Sid | None = None, machine: Sid | None = None, pos
         raise SddlError(what, position=position, hint=error.hint) from None
 
 
+def _upper(word: str) -> str:
+    """Upper case of ASCII only: str.upper makes SS of one German letter and S of an old one."""
+    return word.upper() if word.isascii() else word
+
+
 def _blanks(text: str, at: int) -> int:
     while text[at : at + 1] == " ":
         at += 1
@@ -110,7 +115,7 @@ def _blanks(text: str, at: int) -> int:
 
 
 def _end_of_sid(text: str, at: int) -> int:
-    if text[at : at + 2].upper() != "S-":
+    if text[at : at + 2] not in ("S-", "s-"):
         return at + 2
     end = at + 1
     while end < len(text) and text[end] in _CHARACTERS_OF_A_SID:
@@ -157,7 +162,7 @@ def _entry(text: str, start: int, named: Callable[[str, int], Sid]) -> tuple[Ace
         fields.append((text[at:end], at))
         at = end + 1
     (type_word, type_at), (flag_words, flags_at), (rights, rights_at), *guids = fields
-    kind = TYPES.get(type_word.upper())
+    kind = TYPES.get(_upper(type_word))
     if kind is None:
         raise SddlError(f"{type_word[:20]!r} is no type of entry", position=type_at, hint="types: " + " ".join(TYPES))
     flags = 0
@@ -188,7 +193,7 @@ def _data(scanner: Scanner, kind: int) -> bytes:
 def _words(text: str, at: int, known: Mapping[str, int], what: str) -> list[str]:
     words = []
     for place in range(0, len(text), 2):
-        word = text[place : place + 2].upper()
+        word = _upper(text[place : place + 2])
         if word not in known:
             raise SddlError(f"{text[place : place + 2]!r} is no {what}", position=at + place,
                             hint="known: " + " ".join(known))

@@ -101,7 +101,7 @@ def name_of(sid: Sid) -> str:
 
 def named(name: str) -> Sid:
     """The SID by the name that `name_of` gives; letters' case and ``_`` do not matter.  Raises SidError."""
-    sid = _NAMED.get(name.strip().replace(" ", "_").upper())
+    sid = _NAMED.get(name.strip().replace(" ", "_").upper()) if name.isascii() else None
     if sid is None:
         raise SidError(f"no well-known SID is named {name!r}", hint="write the SID itself: S-1-...")
     return sid
