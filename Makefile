@@ -22,6 +22,9 @@ quick: setup ## the tests that take seconds
 nt-differential: setup tools ## the Windows model against other engines, on 100,000 random cases and more
 	@SIDEWALL_DIFFERENTIAL_CASES=100000 $(BIN)/pytest -s tests/nt/differential
 
+nt-mutation: setup ## small errors put into the Windows model, one at a time: the tests must notice each (hours)
+	@nice -n 19 $(BIN)/python -m tests.nt.mutation
+
 nt-fuzz: setup ## damaged input for every parser of the Windows model, ten minutes (or FUZZ_SECONDS)
 	@$(BIN)/python -m tests.nt.fuzz $(FUZZ_SECONDS)
 
@@ -55,4 +58,4 @@ clean: ## remove what was made here
 	@rm -rf "$(VENV)" .peers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test quick nt-differential nt-fuzz lint types bench bench-peers setup tools lock dist clean
+.PHONY: help demo test quick nt-differential nt-fuzz nt-mutation lint types bench bench-peers setup tools lock dist clean

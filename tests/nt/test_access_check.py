@@ -30,6 +30,7 @@ from sidewall.nt.mask import (
     FILE_GENERIC_READ,
     FILE_GENERIC_WRITE,
     FILE_READ_DATA,
+    FILE_TRAVERSE,
     FILE_WRITE_DATA,
     GENERIC_READ,
     GENERIC_WRITE,
@@ -194,8 +195,9 @@ def test_backup_and_restore_count_only_where_the_open_says_so() -> None:
                  before=backup_rights(restore)).certain
     assert not check(closed, FILE_READ_DATA, restore, before=backup_rights(restore)).possible
     assert check(closed, ACCESS_SYSTEM_SECURITY, backup, before=backup_rights(backup)).certain
-    assert not backup_rights(backup) & FILE_DELETE_CHILD
-    assert not backup_rights(restore) & FILE_DELETE_CHILD
+    assert backup_rights(backup) == FILE_GENERIC_READ | FILE_TRAVERSE | ACCESS_SYSTEM_SECURITY
+    assert backup_rights(restore) == 0x11F0116
+    assert backup_rights(MEMBER.replace(privileges=backup.privileges | restore.privileges)) == 0x11F01BF
     assert check(closed, MAXIMUM_ALLOWED, backup, before=backup_rights(backup)).mask == backup_rights(backup)
     high = MEMBER.replace(integrity=0x1000)  # what is given before is not judged by the label either
     assert check(closed, FILE_WRITE_DATA, high, before=FILE_WRITE_DATA).certain

@@ -34,8 +34,6 @@ from sidewall.nt.labels import ALL_BITS, UNLIMITED, label_of, level_name, mandat
 from sidewall.nt.mask import (
     ACCESS_SYSTEM_SECURITY,
     DELETE,
-    FILE_ADD_FILE,
-    FILE_ADD_SUBDIRECTORY,
     FILE_GENERIC_READ,
     FILE_GENERIC_WRITE,
     FILE_TRAVERSE,
@@ -66,11 +64,8 @@ _JUDGED_ELSEWHERE = frozenset({
 _TAKES_OWNERSHIP = frozenset({"SeTakeOwnershipPrivilege", "SeRelabelPrivilege"})
 
 # What FILE_OPEN_FOR_BACKUP_INTENT gives to a holder of SeBackupPrivilege, and of SeRestorePrivilege.
-_BACKUP = FILE_GENERIC_READ | FILE_TRAVERSE | READ_CONTROL | ACCESS_SYSTEM_SECURITY
-_RESTORE = (
-    FILE_GENERIC_WRITE | FILE_ADD_FILE | FILE_ADD_SUBDIRECTORY | DELETE | WRITE_DAC
-    | WRITE_OWNER | ACCESS_SYSTEM_SECURITY
-)
+_BACKUP = FILE_GENERIC_READ | FILE_TRAVERSE | ACCESS_SYSTEM_SECURITY
+_RESTORE = FILE_GENERIC_WRITE | DELETE | WRITE_DAC | WRITE_OWNER | ACCESS_SYSTEM_SECURITY
 
 
 def backup_rights(token: Token) -> int:

@@ -32,11 +32,20 @@ _DELETED = (ast.Assign, ast.AugAssign, ast.Expr, ast.Continue, ast.Break, ast.Re
 
 @dataclass(frozen=True)
 class Mutant:
-    """``name`` is ``function: before -> after``, with ``#2`` for the second of the same name; ``source`` the module."""
+    """``name`` is ``function: before -> after``, with ``#2`` for the second of the same name."""
 
     name: str
     line: int
-    source: str
+    original: str
+    path: Path
+    after: ast.AST
+
+    @property
+    def source(self) -> str:
+        """The module with the error in it."""
+        tree = ast.parse(self.original)
+        _put(tree, self.path, self.after)
+        return ast.unparse(ast.fix_missing_locations(tree))
 
 
 def mutants(source: str, *, within: str = "") -> list[Mutant]:
@@ -52,10 +61,7 @@ def mutants(source: str, *, within: str = "") -> list[Mutant]:
             seen[name] += 1
             if seen[name] > 1:
                 name += f" #{seen[name]}"
-            changed = copy.deepcopy(tree)
-            _put(changed, path, copy.deepcopy(after))
-            line = getattr(node, "lineno", 0)
-            found.append(Mutant(name, line, ast.unparse(ast.fix_missing_locations(changed))))
+            found.append(Mutant(name, getattr(node, "lineno", 0), source, path, copy.deepcopy(after)))
     return found
 
 
