@@ -187,6 +187,10 @@ def test_damaged_resource_attributes_are_refused() -> None:
         for length in range(0, 28, 2):
             with pytest.raises(SddlError):
                 attribute.format(bytes(whole[:length]))
+        # The value alone is cut: a name that is whole stands before it.
+        for length in range(len(whole.rstrip(b"\0")) - 1, 30, -1):
+            with pytest.raises(SddlError):
+                attribute.format(bytes(whole[:length]))
     two = claim((1,), "TB")
     two[-8] = 2
     with pytest.raises(SddlError):

@@ -172,6 +172,9 @@ def test_every_cut_is_refused() -> None:
             with pytest.raises(DescriptorError) as caught:
                 SecurityDescriptor.from_bytes(data[:length])
             assert 0 <= caught.value.offset <= length
+            if length < descriptor.HEADER:
+                with pytest.raises(DescriptorError):
+                    order_of(data[:length])
 
 
 GUID, OTHER_GUID = "bf967aba-0de6-11d0-a285-00aa003049e2", "00112233-4455-6677-8899-aabbccddeeff"
