@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sidewall.plan import steps
+from sidewall.platforms.linux import confine
 
 from .place import Place
 
@@ -61,6 +62,18 @@ def test_with_another_listener_unix_sockets_are_refused_and_the_rest_works(place
     said = below(place, "listener", tier)
     assert said[0] == "enforced False"
     assert said[1:4] == ["pair", "tcp" if tier == "namespace" else "no internet sockets", "no unix sockets"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "own_users", "root", "may"),
+    [
+        ("", False, False, True), ("0", False, False, True), ("1", False, False, True),
+        ("2", True, False, True), ("2", False, True, True), ("2", False, False, False),
+        ("3", True, True, False), ("9", True, True, False),
+    ],
+)  # fmt: skip
+def test_where_tracing_is_restricted(scope: str, own_users: bool, root: bool, may: bool) -> None:
+    assert confine.may_trace(scope, own_users=own_users, root=root) is may
 
 
 def test_a_filter_that_does_not_listen_is_in_nobodys_way(place: Place, namespace: str) -> None:

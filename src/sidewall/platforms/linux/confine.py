@@ -70,15 +70,32 @@ def landlock_abi() -> int:
         return 0
 
 
-def can_notify() -> bool:
+def can_notify(own_users: bool) -> bool:
     """Whether a filter of ours can hand a call to another process: the kernel knows how (seccomp(2),
-    SECCOMP_GET_ACTION_AVAIL), and no filter that is already in force does so, since there can be one listener only."""
+    SECCOMP_GET_ACTION_AVAIL), no filter that is already in force does so, since there can be one listener only, and the
+    keeper may take a program's socket.  ``own_users``: the cell has a user namespace of its own."""
+    if not may_trace(_ptrace_scope(), own_users=own_users, root=os.geteuid() == 0):
+        return False
     try:
         syscalls.call("seccomp", 2, 0, struct.pack("=I", 0x7FC00000))
         filtered = prctl(PR_GET_SECCOMP) == 2
     except OSError:
         return False
     return not filtered or _can_listen()
+
+
+def may_trace(scope: str, *, own_users: bool, root: bool) -> bool:
+    """Whether Yama (Documentation/admin-guide/LSM/Yama.rst) lets the keeper at the descriptors of the cell's programs:
+    they descend from it, which 1 asks for; 2 asks for a capability, which it has over a user namespace that it made."""
+    return scope in ("", "0", "1") or (scope == "2" and (own_users or root))
+
+
+def _ptrace_scope() -> str:
+    try:
+        with open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as setting:
+            return setting.read().strip()
+    except OSError:
+        return ""
 
 
 def _can_listen() -> bool:

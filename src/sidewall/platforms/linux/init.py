@@ -166,7 +166,7 @@ def _complain(control: _socket.socket, step: str, path: str, error: OSError) -> 
 def _look_around(builder: build.Builder, kinds: tuple[str, ...], refused: str) -> dict[str, object]:
     """What needs no plan, and what the owner wants to know before it makes one: which steps this kernel carries out."""
     report: dict[str, object] = {"kinds": kinds, "refused": refused, "landlock": confine.landlock_abi(),
-                                 "notify": confine.can_notify(),
+                                 "notify": confine.can_notify("user" in kinds),
                                  "overlay": "none",
                                  "pid": os.getpid()}
     try:
