@@ -41,7 +41,9 @@ WRITING = (
     | mask.FILE_DELETE_CHILD | mask.DELETE | mask.WRITE_DAC | mask.WRITE_OWNER
 )
 """All that changes; without READ_CONTROL and SYNCHRONIZE, which FILE_GENERIC_WRITE holds and reading needs too."""
-FILLING = MODIFY & ~mask.DELETE
+STAYING = mask.DELETE | mask.FILE_WRITE_ATTRIBUTES | mask.FILE_WRITE_EA
+"""What a directory loses that is not to be moved, nor made into a link or into one that tells cases apart."""
+FILLING = MODIFY & ~STAYING
 """Modify of a directory that must itself stay where it is."""
 
 
@@ -117,6 +119,12 @@ class Edits:
         edit = self._at(path, directory, PIN)
         for sid in self.trustees:
             edit.add(ACCESS_DENIED, sid, mask.DELETE, 0)
+
+    def fix(self, path: str) -> None:
+        """A directory that stays where and what it is, while what is in it may change."""
+        edit = self._at(path, True, PIN)
+        for sid in self.trustees:
+            edit.add(ACCESS_DENIED, sid, STAYING, 0)
 
     def deny(self, path: str, directory: bool) -> None:
         """Nothing at all, on all below."""

@@ -82,11 +82,11 @@ def _open(layout: Layout, path: str, listings: dict[tuple[str, ...], Listing]) -
     entries = {name.lower(): (name, kind) for name, kind in listing.entries}
     inherits = layout.root_of(path) is not None and not _below_held(layout, path)
     if inherits:
-        layout.edits.pin(path)
+        layout.edits.fix(path)
         layout.pin_above(path)
     else:
         layout.edits.fill(path)
-        layout.edits.pin(path)
+        layout.edits.fix(path)
         layout.granted.append((key(path), "write"))
     for name, kind in entries.values():
         _entry(layout, path, name, kind, inherits=inherits)
@@ -113,7 +113,7 @@ def _entry(layout: Layout, path: str, name: str, kind: str, *, inherits: bool) -
         # The directory stays; what lies in it may change.
         if not inherits:
             layout.edits.grant(place, True)
-        layout.edits.pin(place)
+        layout.edits.fix(place)
     elif gitdir.writable((name,)):
         if not inherits:
             layout.edits.grant(place, directory)
@@ -136,7 +136,7 @@ def _alternates(layout: Layout, objects: str, entries: dict[str, tuple[str, str]
     if listing is None:
         layout.place(objects + "\\info")
         return
-    layout.edits.pin(objects + "\\info")
+    layout.edits.fix(objects + "\\info")
     there = {name.lower(): kind for name, kind in listing.entries}
     for name in ALTERNATES:
         if name in there:

@@ -50,6 +50,9 @@ def lay_out(policy: Policy, facts: WindowsFacts, tier: str, capability: Sid, gro
     if tier != TOKEN:
         _passages(layout)
     _left_alone(layout)
+    if tier != TOKEN:
+        layout.notes.append(f"of {facts.home} only what is granted can be read inside: writable directories, "
+                            "directories of programs, and what read rules name")
     if not facts.scanned:
         layout.notes.append("a writable directory is too large to look through: protected names deep inside it were "
                             "not all found")

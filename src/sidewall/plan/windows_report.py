@@ -101,6 +101,8 @@ def _names(policy: Policy, layout: Layout, tier: str) -> Guarantee:
     if layout.roots and tier != ACCOUNT:
         reasons.append("with FILE_DELETE_CHILD on its directory a name can be moved away and made anew" if tier == TOKEN
                        else DEPUTIES)
+    if layout.roots:
+        reasons.append("a name that is absent deeper down can be made, and is put away after the command")
     if layout.git_gaps:
         reasons.append(_some(layout.git_gaps))
     if layout.weak_names:
@@ -110,10 +112,9 @@ def _names(policy: Policy, layout: Layout, tier: str) -> Guarantee:
     remedy = ""
     if reasons:
         git = layout.git_gaps and policy.git == GIT_COMMIT
-        remedy = SETUP if tier != ACCOUNT else 'use git = "read-only"' if git else "name a smaller workspace"
+        remedy = SETUP if tier != ACCOUNT else 'use git = "read-only"' if git else "use --profile :read-only"
         return _line("protected-names", PARTIAL, how, "; ".join(reasons), remedy)
-    return _line("protected-names", ENFORCED, how,
-                 "new names in subdirectories are put away after each command" if layout.roots else "")
+    return _line("protected-names", ENFORCED, how)
 
 
 def _secrets(facts: WindowsFacts, layout: Layout, tier: str) -> Guarantee:

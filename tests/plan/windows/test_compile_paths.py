@@ -273,3 +273,11 @@ def test_the_way_to_an_absent_name_stays_where_it_is() -> None:
     later = compiled(policy(":workspace", deny(deep + r"\keys")))
     assert not [step for step in of(later, Placeholder) if step.path.startswith(deep)]
     assert deep + r"\keys" in line(later, "read-secrets").reason
+
+
+def test_the_way_to_a_name_in_a_nested_root_stays_from_the_outer_one_on() -> None:
+    inner = WORK + r"\a\b"
+    disk = Disk({inner + r"\c\.vscode": "dir"})
+    plan = compiled(policy(":workspace", write(inner)), disk, protected=(disk.look(inner + r"\c\.vscode"),))
+    for path in (WORK + r"\a", inner, inner + r"\c"):
+        assert ("deny", GROUP, mask.DELETE, 0) in aces(plan, path)

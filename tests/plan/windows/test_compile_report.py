@@ -123,7 +123,6 @@ ACCOUNT: list[tuple[dict[str, Any], str, str, str]] = [
     ({"home_private": False}, "read-secrets", "partial", "lets other accounts"),
     ({"filtering": Filtering(present=filter_names(), taken=(47601, 47602))}, "network-host-loopback", "partial",
      "47601, 47602"),
-    ({"scanned": False}, "protected-names", "partial", "too large"),
 ]
 
 
@@ -190,3 +189,11 @@ def test_the_page_says_the_same(name: str) -> None:
     (row,) = re.findall(rf"^\| Windows `{name}` \|(.*)\|$", page, re.MULTILINE)
     told = [found[0] if (found := re.findall(r"\*\*(\w+)\*\*", cell)) else "" for cell in row.split(" | ")]
     assert told == [LEVELS[tier][name] for tier in ("account", "token", "token-strict")]
+
+
+@pytest.mark.parametrize("tier", LEVELS)
+def test_names_are_held_in_full_only_where_nothing_is_writable(tier: str) -> None:
+    assert line(compiled(policy(":read-only"), tier=tier), "protected-names").level == "enforced"
+    reason = line(compiled(tier=tier), "protected-names").reason
+    assert "absent deeper down" in reason and ("FILE_DELETE_CHILD" in reason) == (tier == "token")
+    assert "too large" in line(compiled(tier=tier, scanned=False), "protected-names").reason
