@@ -18,7 +18,7 @@ from sidewall.nt.descriptor import (
     SE_SACL_PRESENT,
     SecurityDescriptor,
 )
-from sidewall.nt.mask import MAPPINGS
+from sidewall.nt.mask import MAPPINGS, GenericMapping
 from sidewall.nt.sid import Sid
 from sidewall.nt.token import Token
 from sidewall.nt.wellknown import CREATOR_OWNER, EVERYONE
@@ -92,6 +92,22 @@ def test_creator_owner_leaves_its_template_where_directories_below_need_it(
 ])
 def test_two_entries_only_where_the_first_lost_something(entry: str, made: str) -> None:
     assert same(new("D:" + entry, container=True), "D:" + made)
+
+
+def test_without_automatic_inheritance_nothing_is_marked_as_inherited() -> None:
+    """Not even what is marked on the parent, where the mark is about the parent."""
+    for flags, file, directory in TABLE:
+        parent = f"D:(A;{flags}ID;FR;;;WD)"
+        assert same(new(parent), "" if file is None else f"D:(A;{file};FR;;;WD)")
+        assert same(new(parent, container=True), "" if directory is None else f"D:(A;{directory};FR;;;WD)")
+
+
+def test_bits_that_the_type_does_not_have_are_dropped() -> None:
+    narrow = GenericMapping(read=0x2, write=0x4, execute=0x8, all=0xE)
+    parent = sddl.parse("D:(A;OI;0x1f01ff;;;WD)(A;OI;GA;;;WD)")
+    made = inherit.child(parent, container=False, owner=USER, group=GROUP, mapping=narrow)
+    assert made.dacl is not None
+    assert [ace.mask for ace in made.dacl.aces] == [0xE, 0xE]
 
 
 @pytest.mark.parametrize("sid", ["S-1-3-2", "S-1-3-3", "S-1-3-4"])
@@ -193,6 +209,10 @@ def test_audit_entries_come_down_with_their_own_flags() -> None:
     assert made.control == SE_SACL_PRESENT | SE_SACL_AUTO_INHERITED
 
 
+def test_an_audit_entry_on_a_file_is_one_entry() -> None:
+    assert same(new("S:(AU;OICISAFA;GA;;;WD)"), "S:(AU;SAFA;FA;;;WD)")
+
+
 def test_an_audit_entry_may_watch_for_access_system_security() -> None:
     sacl = new("S:(AU;OISA;0x10f0001;;;WD)").sacl
     assert sacl is not None
@@ -260,6 +280,7 @@ def test_a_group_that_is_not_known_stands_in_for_nobody() -> None:
     ("D:AI(A;ID;FA;;;SY)", "D:(A;CI;FX;;;BU)", "D:AI"),
     ("D:AI(A;ID;FA;;;SY)", "", "D:AI"),
     ("D:AI(A;ID;FA;;;SY)(D;;FW;;;BG)", "D:(A;OI;FX;;;BU)", "D:AI(D;;FW;;;BG)(A;ID;FX;;;BU)"),
+    ("D:AI", "O:SYG:SYD:(A;OI;FX;;;CO)(A;OI;FR;;;CG)", "D:AI(A;ID;FX;;;CO)(A;ID;FR;;;CG)"),  # owned by nobody
     ("O:BAG:BUD:AI(A;ID;FA;;;SY)", "O:SYG:SYD:(A;OI;FX;;;CO)(A;OI;FR;;;CG)", "D:AI(A;ID;FX;;;BA)(A;ID;FR;;;BU)"),
 ])
 def test_reinheriting(child: str, parent: str, made: str) -> None:

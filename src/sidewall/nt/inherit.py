@@ -46,9 +46,9 @@ def child_flags(flags: int, *, container: bool) -> int | None:
         if flags & aces.NO_PROPAGATE_INHERIT:
             return kept
         return kept | flags & (aces.OBJECT_INHERIT | aces.CONTAINER_INHERIT)
-    if flags & aces.OBJECT_INHERIT and not flags & aces.NO_PROPAGATE_INHERIT:
-        return kept | aces.OBJECT_INHERIT | aces.INHERIT_ONLY
-    return None
+    if flags & aces.NO_PROPAGATE_INHERIT or not flags & aces.OBJECT_INHERIT:
+        return None
+    return kept | aces.OBJECT_INHERIT | aces.INHERIT_ONLY
 
 
 def inherited(parent: Acl | None, *, container: bool, owner: Sid | None, group: Sid | None,
