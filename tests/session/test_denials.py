@@ -255,3 +255,15 @@ def test_much_output_takes_no_time_to_speak_of() -> None:
     for junk in (b"'" * 300_000, b"/" * 300_000, b"a: " * 100_000, b"Permission denied" * 17_000, b"https://" * 40_000,
                  b"connect E" * 30_000, b"host='" * 50_000):
         explain(POLICY, 1, junk[-65536:], (), None)
+
+
+def test_the_hosts_loopback() -> None:
+    seen = (Attempt(kind="loopback", target="127.0.0.1:5432"), Attempt(kind="loopback", target="[::1]:5432"))
+    found = explain(POLICY, 1, b"", seen, None)
+    assert [(each.kind, each.target, each.suggestion) for each in found] == [
+        ("network", "127.0.0.1:5432", "network.loopback_ports = [5432]"),
+        ("network", "[::1]:5432", "network.loopback_ports = [5432]")]  # fmt: skip
+    assert "sandbox's own" in one_line(found)
+    lent = POLICY.replace(network=Network(loopback_ports=(5432,)))
+    assert explain(lent, 1, b"", seen, None) == ()
+    assert explain(POLICY.replace(network=Network(mode="on")), 1, b"", seen, None) == ()

@@ -59,7 +59,8 @@ class Held(Record):
 
 
 class Attempt(Record):
-    """A refused act that the enforcement itself saw: ``kind`` is ``connect``, ``unix`` or ``write``; target; reason."""
+    """A refused act that the enforcement itself saw: ``kind`` is ``connect``, ``unix``, ``write``, or
+    ``loopback`` (nobody listens there inside, but somebody does outside); target; reason."""
 
     kind: str
     target: str

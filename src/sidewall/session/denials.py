@@ -26,6 +26,7 @@ NOT_EXECUTABLE = 126
 ANY_HOST = "*"
 PROTECTED = "protected"
 NAME_SERVER = ":53"
+LOOPBACK = "loopback"
 
 IDLE_SOCKETS = ("/run/nscd/", "/var/run/nscd/", "/run/systemd/", "/var/run/systemd/", "/dev/log", "/run/dbus/",
                 "/var/lib/sss/", "/run/avahi-daemon/")
@@ -138,9 +139,21 @@ def _attempts(policy: Policy, attempts: Sequence[Attempt]) -> Iterator[Denial]:
         if kind == NETWORK and attempt.target.endswith(NAME_SERVER):
             yield from _some_host(policy)  # who asks a name server wants some other host
             continue
+        if attempt.kind == LOOPBACK:
+            yield from _loopback(policy, attempt.target)
+            continue
         denial = _ask(policy, kind, action, attempt.target)
         if denial is not None:
             yield denial.replace(reason=f"{attempt.target}: {attempt.reason}") if attempt.reason else denial
+
+
+def _loopback(policy: Policy, target: str) -> Iterator[Denial]:
+    """Inside there is another loopback than outside, which surprises."""
+    port = target.rpartition(":")[2]
+    if port.isdigit() and int(port) not in policy.network.loopback_ports and policy.network.mode != NETWORK_ON:
+        yield Denial(kind=NETWORK, action="connect", target=target, rule=LOOPBACK, source="",
+                     reason=f"{target} of the host cannot be reached: loopback is the sandbox's own",
+                     suggestion=f"network.loopback_ports = [{port}]")
 
 
 def _ask(policy: Policy, kind: str, action: str, target: str) -> Denial | None:

@@ -193,3 +193,15 @@ def test_abstract_names(short: Place, tier: str, services: Services) -> None:
     said = cell.python(call, ["\0" + name, "\0" + name + "2", "\0" + name + "\0"]).output.split()
     assert said[0].strip("\0") == name and set(said[1:]) == {"ConnectionRefusedError"}
     assert (len(service.guests), beside.guests) == (1, [])
+
+
+def test_one_that_cannot_be_seen_inside_is_spoken_of(place: Place, namespace: str, services: Services) -> None:
+    """Below a directory that the cell has of its own the name leads nowhere; the host knows what was meant."""
+    if len(os.fspath(place.elsewhere)) > 80:
+        pytest.skip("the test's directory is too long for the address of a socket")
+    service = services.unix(place.elsewhere / "beside")
+    cell = place.open(namespace)
+    assert cell.python(call, [f"{place.elsewhere}/beside", f"{place.elsewhere}/none"]).output.split() == [
+        "FileNotFoundError", "FileNotFoundError"]  # fmt: skip
+    assert [attempt.target for attempt in cell.cell.attempts()] == [f"{place.elsewhere}/beside"]
+    assert service.guests == []

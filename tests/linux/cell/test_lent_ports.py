@@ -230,3 +230,27 @@ Quiet = _quiet()
 def test_ports_without_a_network_of_ones_own(place: Place, landlock: str) -> None:
     with pytest.raises(MachineError, match="loopback_ports"):
         place.open(landlock, network=Network(loopback_ports=(8000,)))
+
+
+def try_quickly(port: int) -> None:
+    import socket
+
+    for blocking in (True, False):
+        for address in ("127.0.0.1", "127.0.0.2"):
+            one = socket.socket()
+            one.setblocking(blocking)
+            print(one.connect_ex((address, port)) in (111, 115))
+
+
+def test_a_port_of_the_hosts_that_is_not_lent_is_spoken_of(place: Place, namespace: str, services: Services) -> None:
+    service = services.tcp()
+    port = port_of(service)
+    cell = place.open(namespace)
+    assert cell.python(try_quickly, port).output == "True\n" * 4
+    told = [(attempt.kind, attempt.target) for attempt in cell.cell.attempts()]
+    assert told and set(told) == {("loopback", f"127.0.0.1:{port}")}
+    assert service.guests == []
+    service.close()
+    services.made.clear()
+    cell.python(try_quickly, port)
+    assert cell.cell.attempts() == ()

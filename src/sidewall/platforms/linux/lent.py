@@ -34,9 +34,9 @@ class Lent:
         """Whether an abstract name is listed."""
         return b"@" + name in self._by_name
 
-    def named(self, directory: bytes, path: bytes) -> bytes:
-        """The real path of the listed socket that is called so, by a program in that directory; b'' when none."""
-        return self._by_name.get(os.path.normpath(os.path.join(directory, path)), b"")
+    def named(self, path: bytes) -> bytes:
+        """The real path of the listed socket that has this absolute, normal name; b'' when none."""
+        return self._by_name.get(path, b"")
 
     def connect(self, target: int, mount: int, connect: Callable[[bytes], int]) -> int | None:
         """Connects if ``target`` (an O_PATH descriptor of what the program means, on that mount) is a listed socket.

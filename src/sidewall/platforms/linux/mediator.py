@@ -14,6 +14,7 @@ import _socket
 import _thread
 import ctypes
 import os
+import select
 import stat
 
 from sidewall.platforms.linux import listeners, seccomp, syscalls
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sidewall.platforms.linux.relay import Relay
 
 EAGAIN, EACCES, EFAULT, EINVAL, ENETUNREACH, ECONNREFUSED, EBADF = 11, 13, 14, 22, 101, 111, 9
+EINPROGRESS = 115
 _LONGEST_ADDRESS = 128
 _MOST_THREADS = 256
 _STACK = 256 << 10
@@ -109,6 +111,8 @@ class Mediator:
                 errno = _raw_connect(socket.fileno(), address)
                 if errno == ENETUNREACH:
                     self._attempt("connect", _readable(address))
+                elif stream and not self._shared_network and (errno == ECONNREFUSED or _has_failed(socket, errno)):
+                    self._tell_of_loopback(address)
                 return errno
             finally:
                 socket.close()
@@ -166,10 +170,24 @@ class Mediator:
 
     def _connect_unseen(self, socket: _socket.socket, thread: int, path: bytes) -> int | None:
         """For a name that leads nowhere inside: the errno if it is a listed one, else None.  Raises OSError."""
-        if self._lent is None:
+        meant = os.path.normpath(os.path.join(os.readlink(b"/proc/%d/cwd" % thread), path))
+        real = self._lent.named(meant) if self._lent is not None else b""
+        if real and self._lent is not None:
+            return self._lent.connect_by_name(real, lambda name: _connect_by_name(socket, name))
+        try:
+            if stat.S_ISSOCK(os.stat(meant).st_mode):
+                # One of the host's, below what the cell has of its own.
+                self._attempt("unix", os.fsdecode(meant))
+        except (OSError, ValueError):
             return None
-        real = self._lent.named(os.readlink(b"/proc/%d/cwd" % thread), path)
-        return self._lent.connect_by_name(real, lambda name: _connect_by_name(socket, name)) if real else None
+        return None
+
+    def _tell_of_loopback(self, address: bytes) -> None:
+        """Nobody listens there inside; if somebody does outside, that is likely who was meant."""
+        from sidewall.platforms.linux import relay
+
+        if relay.listens_outside(address):
+            self._attempt("loopback", _readable(address))
 
     def _listens_inside(self, found: os.stat_result, mount: int, thread: int) -> bool:
         """Whether a process of the cell listens at this file of a writable root."""
@@ -265,6 +283,16 @@ def _raw_connect(descriptor: int, address: bytes) -> int:
     if syscalls.libc.connect(descriptor, address, len(address)) == 0:
         return 0
     return ctypes.get_errno()
+
+
+def _has_failed(socket: _socket.socket, errno: int) -> bool:
+    """Whether a connection that is not waited for has failed already, as one over loopback does; the error stays
+    there for the program."""
+    if errno != EINPROGRESS:
+        return False
+    poll = select.poll()
+    poll.register(socket.fileno(), 0)
+    return any(events & select.POLLERR for _descriptor, events in poll.poll(0))
 
 
 def _readable(address: bytes) -> str:

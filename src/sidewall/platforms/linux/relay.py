@@ -61,14 +61,7 @@ class Relay:
     def refuses(self, address: bytes) -> bool:
         """Whether this socket address is one of ours while nobody listens there outside: then a program can be told
         so at once, as it would be without a relay."""
-        if int.from_bytes(address[2:4], "big") not in self._ports:
-            return False
-        family = int.from_bytes(address[:2], "little")
-        place = address[4:8] if family == _socket.AF_INET else address[8:24] if family == _socket.AF_INET6 else b""
-        port = address[2:4]
-        if place in (_FOUR, _FOUR_IN_SIX):
-            return not (_is_heard("tcp", _SHOWN_FOUR, port) or _is_heard("tcp6", _SHOWN_FOUR_IN_SIX, port))
-        return place == _SIX and not _is_heard("tcp6", _SHOWN_SIX, port)
+        return int.from_bytes(address[2:4], "big") in self._ports and listens_outside(address) is False
 
     def _serve(self) -> None:
         poll = select.poll()
@@ -163,6 +156,16 @@ def _end(connection: _socket.socket) -> None:
         pass
     finally:
         connection.close()
+
+
+def listens_outside(address: bytes) -> bool | None:
+    """Whether somebody listens at this socket address in this network namespace; None for one that is not 127.0.0.1
+    or ::1."""
+    family, port = int.from_bytes(address[:2], "little"), address[2:4]
+    place = address[4:8] if family == _socket.AF_INET else address[8:24] if family == _socket.AF_INET6 else b""
+    if place in (_FOUR, _FOUR_IN_SIX):
+        return _is_heard("tcp", _SHOWN_FOUR, port) or _is_heard("tcp6", _SHOWN_FOUR_IN_SIX, port)
+    return _is_heard("tcp6", _SHOWN_SIX, port) if place == _SIX else None
 
 
 def _is_heard(table: str, places: frozenset[bytes], port: bytes) -> bool:
