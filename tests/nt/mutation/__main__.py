@@ -21,12 +21,16 @@ from pathlib import Path
 from types import ModuleType
 
 import hypothesis
+import hypothesis.strategies
 import pytest
 from tests.nt.mutation.mutants import Mutant, mutants
 from tests.nt.mutation.targets import TARGETS, Target
 
+import sidewall  # noqa: F401  with all that it imports; see `warm`
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
+ROOM = "sidewall.nt"
 DEADLINE = 120.0
 
 
@@ -44,6 +48,23 @@ class Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self.source, self.origin, "exec"), module.__dict__)
 
 
+def warm() -> None:
+    """Import all that a run needs but what is mutated, so that a child begins where its tests begin.
+
+    That is nine tenths of a run's time.
+    """
+    out = os.dup(1)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    pytest.main(["-q", "--collect-only", os.fspath(HERE / "targets.py")])
+    os.dup2(out, 1)
+    os.close(out)
+    os.close(silence)
+    loaded = sorted(name for name in sys.modules if name.startswith(ROOM))
+    if loaded:
+        raise SystemExit(f"already imported, so that mutants would not be: {', '.join(loaded)}")
+
+
 def survives(module: str, mutant: Mutant | None, target: Target) -> bool:
     """Whether the tests pass with the mutant in place (None: without any)."""
     child = os.fork()
@@ -55,7 +76,7 @@ def survives(module: str, mutant: Mutant | None, target: Target) -> bool:
             for descriptor in (0, 1, 2):
                 os.dup2(silence, descriptor)
             if mutant is not None:
-                name = f"sidewall.nt.{module}"
+                name = f"{ROOM}.{module}"
                 sys.meta_path.insert(0, Changed(name, mutant.source, f"<mutant of {name}>"))
             phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)  # a small example helps nobody here
             hypothesis.settings.register_profile("mutation", database=None, phases=phases)
@@ -100,6 +121,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only mutants whose name holds this text")
     arguments = parser.parse_args()
     known = listed()
+    warm()
     failed = False
     for name in arguments.targets or TARGETS:
         failed |= run(name, TARGETS[name], known, arguments.only)
@@ -122,6 +144,8 @@ def run(name: str, target: Target, known: dict[str, str], only: str) -> bool:
             if only not in title:
                 continue
             total += 1
+            if not total % 25:
+                print(f"{name}: {total} done, {len(left)} survived, now in {module}", file=sys.stderr, flush=True)
             if survives(module, mutant, target):
                 left.append(title)
                 note = known.get(title, "")
