@@ -118,22 +118,24 @@ def listed() -> dict[str, str]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.nt.mutation", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; all if none is named")
+    parser.add_argument("--part", default="0/1", help="the first of three parts is 0/3: parts may run side by side")
     parser.add_argument("--only", default="", help="only mutants whose name holds this text")
     arguments = parser.parse_args()
     known = listed()
     warm()
     failed = False
     for name in arguments.targets or TARGETS:
-        failed |= run(name, TARGETS[name], known, arguments.only)
+        failed |= run(name, TARGETS[name], known, arguments.only, arguments.part)
     return int(failed)
 
 
-def run(name: str, target: Target, known: dict[str, str], only: str) -> bool:
+def run(name: str, target: Target, known: dict[str, str], only: str, part: str) -> bool:
     """All mutants of one target; whether something is not as it should be."""
     if not survives("", None, target):
         print(f"{name}: the tests fail without any mutant", file=sys.stderr)
         return True
-    total = 0
+    total = turn = 0
+    place, _, parts = part.partition("/")
     surprises: list[str] = []
     left: list[str] = []
     for entry in target.modules:
@@ -142,6 +144,9 @@ def run(name: str, target: Target, known: dict[str, str], only: str) -> bool:
         for mutant in mutants(source, within=within):
             title = f"{module}: {mutant.name}"
             if only not in title:
+                continue
+            turn += 1
+            if turn % int(parts) != int(place):
                 continue
             total += 1
             if not total % 25:
