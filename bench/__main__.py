@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from bench import commands, machine, peers, report, shell, work
+from bench import commands, machine, peers, report, shell, windows_model, work
 from bench.measure import Contender, ratio
 from sidewall import Sandbox
 
@@ -84,6 +84,9 @@ def measure(workspace: str, rounds: int, *, with_peers: bool) -> str:
         for title, each in done.items()
         if each is not loop
     ]
+    say("access checks of the Windows model")
+    checks = windows_model.microseconds(windows_model.questions())
+    targets.append(report.Target("an access check of the Windows model", checks, 10, "µs"))
     versions = [(peer.name, peer.version) for peer in (*programs, *libraries)]
     return report.page(about, versions, targets, tables, done)
 
