@@ -154,6 +154,30 @@ def test_while_something_runs_the_view_stays(box: Sandbox, work: Path, git: Git)
         time.sleep(0.05)
 
 
+def test_a_process_that_nobody_waits_for(box: Sandbox, work: Path, git: Git) -> None:
+    """Its end is heard of by no one, and does not keep the view as it was."""
+    box.start(["true"])
+    inside(box, "log --format=%s")
+    git("commit -q --allow-empty -m outside", work)
+    deadline = time.monotonic() + SECONDS
+    while inside(box, "log --format=%s") != "outside\nfirst\n":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_view_that_cannot_be_made_fresh(box: Sandbox, work: Path, git: Git) -> None:
+    """Nothing fails, and it is said once."""
+    inside(box, "log --format=%s")
+    carry = box._opening.ready()._carries[0]
+    handle, carry._handle = carry._handle, os.open("/dev/null", os.O_RDONLY)
+    os.close(handle)
+    told = []
+    for turn in range(3):
+        git(f"commit -q --allow-empty -m outside{turn}", work)
+        told += box.run(["git", "status"], stdout=subprocess.DEVNULL, timeout=SECONDS).changes
+    assert [(change.kind, change.path) for change in told if change.kind != "carried"] == [("noticed", f"{work}/.git")]
+
+
 def test_a_conflict_stays_one(box: Sandbox, work: Path, git: Git) -> None:
     """Both moved the same branch: the user's stays outside, the cell's inside, and it is said."""
     inside(box, "branch both")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _GONE = "the sandbox has ended"
 _MOST_IDLE = 64
 _AGAIN_SECONDS = 0.02
-"""What a command has left running is not asked about more often: it may run as long as the cell."""
+"""Not more often is it asked whether anything runs, unless the commands have ended that ran when it was asked."""
 TERMINAL = -1
 """The channel of a command whose status descriptor is its own and is not used again."""
 
@@ -129,6 +129,7 @@ class LinuxCell:
         self._closing = _thread.allocate_lock()
         self._notes: list[Held] = []
         self._not_before = 0.0
+        self._refused = False
 
     def spawn(self, argv: Sequence[str | bytes], *, cwd: str | bytes | None, env: Mapping[bytes, bytes],
               stdin: int, stdout: int, stderr: int, terminal: tuple[int, int] | None = None,
@@ -243,13 +244,13 @@ class LinuxCell:
     def _freshen(self) -> None:
         """Before a command: shows git inside what the user did in git directories meanwhile, unless something runs in
         the cell: its files would change under it.  Then that is for a later command."""
-        if self.running or time.monotonic() < self._not_before:
+        ended = self._refused and not self.running
+        if time.monotonic() < self._not_before and not ended:
             return
         with self._settling, self._sending:
             # Nobody can start anything until this is done.
-            if self.running:
-                return
             if self._token and not wire.is_calm(self._control):
+                self._refused = bool(self.running)
                 self._not_before = time.monotonic() + _AGAIN_SECONDS
                 return
             for carry in self._carries:

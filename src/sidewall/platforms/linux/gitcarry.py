@@ -134,33 +134,32 @@ class GitCarry:
             if self._top < 0:
                 return ()
             told: tuple[Held, ...] = ()
-            if self._ledger is not None or os.listdir(self._top):
-                told = self._settle()
-            self._outside = _directories(self._host_fd)
-            before, self._bases = self._bases, _indexes(self._host_fd)
-            if self._ledger is not None:
-                self._ledger.refresh(self._bases)
-            else:
-                self._opened_ns = time.time_ns()
-            for fd in before.values():
-                os.close(fd)
-            if seen and self._handle >= 0:
-                told += self._renew()
+            try:
+                if self._ledger is not None or os.listdir(self._top):
+                    told = self._settle()
+                self._renew(seen)
+            except OSError as error:
+                from sidewall.platforms.contract import Held
+
+                # Who opened the cell has given up their rights since, for one.
+                self._blind = True
+                told += (Held(action="noticed", path=self._git_dir, reason="git inside does not see what changes "
+                              f"outside: {error.filename or 'refresh'}: {error.strerror or error}"),)
             return told
 
-    def _renew(self) -> tuple[Held, ...]:
-        from sidewall.platforms.linux import mounts
+    def _renew(self, seen: bool) -> None:
+        self._outside = _directories(self._host_fd)
+        before, self._bases = self._bases, _indexes(self._host_fd)
+        if self._ledger is not None:
+            self._ledger.refresh(self._bases)
+        else:
+            self._opened_ns = time.time_ns()
+        for fd in before.values():
+            os.close(fd)
+        if seen and self._handle >= 0:
+            from sidewall.platforms.linux import mounts
 
-        try:
             mounts.renew(self._handle)
-        except OSError as error:
-            from sidewall.platforms.contract import Held
-
-            # Who opened the cell has given up their rights since, for one.
-            self._blind = True
-            return (Held(action="noticed", path=self._git_dir, reason="git inside does not see what changes outside: "
-                         f"remount: {error.strerror or error}"),)
-        return ()
 
     def settle(self) -> tuple[Held, ...]:
         """Looks at the whole layer and carries what may be carried.
