@@ -54,15 +54,18 @@ def main(arguments: Namespace) -> int:
 
 
 def read(name: str) -> World:
-    """The world in this file.  Raises MachineError when it cannot be read, ConfigError when it is none."""
+    """The world in this file.  Raises MachineError when it cannot be read, PolicyError when it is none."""
     from sidewall.plan import world_format
 
     try:
         with open(name, "rb") as file:
-            return world_format.parse(file.read(LARGEST), file=name)
+            data = file.read(LARGEST + 1)
     except OSError as error:
         raise MachineError(f"the world {name} cannot be read: {error.strerror}",
                            hint="name a file that a capture was written to") from None
+    if len(data) > LARGEST:
+        raise UsageError(f"the world {name} is larger than {LARGEST} bytes", hint="capture a part of that machine")
+    return world_format.parse(data, file=name)
 
 
 def plan_for(policy: Policy, world: World, tier: str) -> tuple[Plan, GuaranteeError | None]:

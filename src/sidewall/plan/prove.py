@@ -218,14 +218,21 @@ class Prover:
 
         A directory that must stay and can be moved is a disagreement of its own.
         """
-        if node is None:
-            return None
-        if id(node) not in self._movers:
+        passed = []
+        found: Node | None = None
+        while node is not None:
+            if id(node) in self._movers:
+                found = self._movers[id(node)]
+                break
+            passed.append(node)
             movable = node.parent is not None and probes.open_ways(
                 _RENAME, self.bounds(node).upper, self.bounds(node.parent).upper)
-            found = node if movable and self.rules.file("write", node.path).allowed else self.mover(node.parent)
-            self._movers[id(node)] = found
-        return self._movers[id(node)]
+            if movable and self.rules.file("write", node.path).allowed:
+                found = node
+                break
+            node = node.parent
+        self._movers.update((id(each), found) for each in passed)
+        return found
 
     def _creations(self, node: Node, mine: int) -> None:
         """What may come to be in the directory: any name, a protected name, and what the command may do to it then."""

@@ -65,6 +65,7 @@ class _Looker:
         self.roots = [self.real(rule.path) or rule.path for rule in policy.files
                       if rule.access == WRITE and not rule.glob]
         self._places = {place(root) for root in self.roots}
+        self._within: set[str] = set()
 
     def facts(self) -> WindowsFacts:
         """All of them."""
@@ -174,11 +175,12 @@ class _Looker:
         return tuple(protected.values()), tuple(git), tuple(listings), tuple(linked), tuple(reparses)
 
     def _inside(self, path: str) -> bool:
-        """Whether the path lies in a writable root, itself left out."""
-        while path := holder(path):
-            if place(path) in self._places:
-                return True
-        return False
+        """Whether the entry at this path lies in a writable root, itself left out; its directory was asked before."""
+        above = place(holder(path))
+        inside = above in self._places or above in self._within
+        if inside:
+            self._within.add(place(path))
+        return inside
 
     def _matches(self, found: dict[str, PathFact]) -> tuple[str, ...]:
         patterns = [Pattern(rule.path, paths.WINDOWS) for rule in self.policy.files

@@ -25,6 +25,8 @@ SCHEMA = 1
 LONGEST_LINE = 1 << 20
 LONGEST_PATH = 32767
 """In UTF-16 units: what the object manager takes (UNICODE_STRING)."""
+DEEPEST = 400
+"""Names below the root.  No program of people goes deeper, and to ask about each directory above would take hours."""
 
 _HEADER = frozenset(("world", "origin", "about", "home", "workspace", "user", "groups", "logon", "machine", "offline",
                      "online", "group"))
@@ -315,6 +317,8 @@ def wrong_with(path: str) -> str:
         rest = path[3:].split("\\")
     else:
         return "does not begin with a drive"
+    if len(rest) > DEEPEST:
+        return f"has more than {DEEPEST} names"
     if rest != [""] and ("" in rest or "." in rest or ".." in rest):
         return "has an empty name, or a dot for a name"
     return ""

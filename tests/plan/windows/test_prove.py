@@ -28,6 +28,7 @@ from .proving import (
     file,
     finding,
     plan_for,
+    policy_for,
     proof_of,
     small,
     told,
@@ -196,6 +197,18 @@ def test_protected_names_that_are_absent_count_in_every_directory() -> None:
     assert len(found) == 1 and found[0].operation.startswith("create") and found[0].count > 10
     held = {path for _, path in told(proof) if path.startswith(WORK + "\\.vscode")}
     assert held == set()
+
+
+def test_a_very_deep_tree_is_a_tree() -> None:
+    """Hostile, and no reason to fail; deeper ones are no captures."""
+    path, deep = WORK, []
+    for _ in range(150):
+        path += "\\d"
+        deep.append(directory(path))
+    world = small(*deep, directory(path + "\\.vscode"))
+    plan = plan_for(world, "account", policy=policy_for(world).replace(protected=(".vscode",)))
+    proof = prove(plan, world)
+    assert proof.entries >= 150 and told(proof, *HARD) == set()
 
 
 EDIT = AclEdit(path=HOME + "\\x", purposes=(GRANT,), reach=TREE, directory=False,

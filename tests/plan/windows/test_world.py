@@ -158,6 +158,7 @@ MISTAKES: dict[str, tuple[bytes, str]] = {
     "a NUL": (small(FILE | {"path": "C:\\f\0g"}), "line 4"),
     "a device": (small(FILE | {"path": "\\\\?\\C:\\f"}), "line 4"),
     "a path without end": (small(FILE | {"path": "C:\\" + "f" * 40_000}), "line 4"),
+    "a path without bottom": (small(FILE | {"path": "C:" + "\\f" * 401}), "line 4"),
     "a line without end": (small(FILE | {"about": "x" * (1 << 20)}), "line 4"),
     "a root that is a file": (lines(HEAD, DRIVE, TOP | {"kind": "file"}), "line 3"),
     "one file of two names with one link": (small(FILE | {"identity": "1"}, FILE | {"path": "C:\\g", "identity": "1"}),
