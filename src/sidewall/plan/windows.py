@@ -191,7 +191,7 @@ def _steps(policy: Policy, facts: WindowsFacts, recipe: TokenRecipe, layout: Lay
         held = filters(policy, facts)
         steps += [held] if held is not None else []
     # What holds a name is there before anything is granted around it.
-    steps += layout.placeholders_in_order()
+    steps += layout.placeholders()
     steps += layout.edits.steps()
     steps += layout.refusals()
     steps.append(windows_session.private_temp(facts, sid, facts.group if account is not None else None))
@@ -199,7 +199,7 @@ def _steps(policy: Policy, facts: WindowsFacts, recipe: TokenRecipe, layout: Lay
     steps.append(windows_session.job(policy))
     steps.append(recipe)
     steps.append(windows_session.environment(policy, facts, account=account is not None, safe=roots))
-    steps.append(Watch(roots=roots, names=policy.protected, held=tuple(sorted(layout.held)), each=True))
+    steps.append(Watch(roots=roots, names=policy.protected, held=layout.held(), each=True))
     if account is not None and roots:
         steps.append(Ownership(roots=roots, owner=facts.user))
     return tuple(steps)

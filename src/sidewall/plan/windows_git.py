@@ -80,7 +80,7 @@ def _open(layout: Layout, path: str, listings: dict[tuple[str, ...], Listing]) -
             _hold(layout, path, directory=True)
         return
     entries = {name.lower(): (name, kind) for name, kind in listing.entries}
-    inherits = layout.root_of(path) is not None and not _below_held(layout, path)
+    inherits = layout.root_of(path) is not None and not layout.below_held(path)
     if inherits:
         layout.edits.fix(path)
         layout.pin_above(path)
@@ -143,9 +143,3 @@ def _alternates(layout: Layout, objects: str, entries: dict[str, tuple[str, str]
             _deny(layout, f"{objects}\\info\\{name}", there[name] == kinds.DIRECTORY)
         else:
             layout.place(f"{objects}\\info\\{name}", directory=False)
-
-
-def _below_held(layout: Layout, path: str) -> bool:
-    """Whether this directory inherits a deny: that of a module or a linked worktree, below a held name."""
-    place = key(path)
-    return any(place[: len(key(held))] == key(held) for held in layout.held)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Layout:
     """What ``lay_out`` found, for the steps and for the report.
 
-    ``granted`` are places with the access that an edit gives them; ``held`` the paths that stay as they are;
-    ``weak_names``, ``weak_secrets`` and ``git_gaps`` what could not be held, for people.
+    ``granted`` are places with the access that an edit gives them; ``weak_names``, ``weak_secrets`` and ``git_gaps``
+    what could not be held, for people.
     """
 
     def __init__(self, policy: Policy, facts: WindowsFacts, tier: str, edits: Edits) -> None:
@@ -40,9 +40,9 @@ class Layout:
         self.known = {key(found.path): found for found in facts.paths}
         self.roots: list[PathFact] = []
         self.granted: list[tuple[Key, str]] = []
-        self.placeholders: list[Placeholder] = []
+        self._placed: dict[Key, Placeholder] = {}
+        self._held: dict[Key, str] = {}
         self.refused: dict[str, str] = {}
-        self.held: list[str] = []
         self.weak_names: list[str] = []
         self.weak_secrets: list[str] = []
         self.git_gaps: list[str] = []
@@ -87,8 +87,7 @@ class Layout:
         refusal = as_edit(found, self.facts)
         if refusal is None:
             self.edits.protect(place, found.kind == kinds.DIRECTORY)
-            self.held.append(place)
-            self.pin_above(place)
+            self.note_held(place)
             return True
         self.refuse(found.path, refusal)
         return False
@@ -111,15 +110,28 @@ class Layout:
 
     def place(self, path: str, *, directory: bool = True, seen: bool = True) -> None:
         """Holds an absent name; ``seen``: it may be read and listed inside."""
-        dacl = placeholder_dacl(self.facts, self.edits.trustees if seen else ())
-        if all(key(other.path) != key(path) for other in self.placeholders):
-            self.placeholders.append(Placeholder(path=path, directory=directory, sddl=dacl))
-            self.held.append(path)
-            self.pin_above(path)
+        if key(path) not in self._placed:
+            dacl = placeholder_dacl(self.facts, self.edits.trustees if seen else ())
+            self._placed[key(path)] = Placeholder(path=path, directory=directory, sddl=dacl)
+            self.note_held(path)
 
-    def placeholders_in_order(self) -> tuple[Placeholder, ...]:
-        """A directory before what is made in it."""
-        return tuple(sorted(self.placeholders, key=lambda step: key(step.path)))
+    def note_held(self, path: str) -> None:
+        """``path`` stays as it is from now on, and so does the way to it."""
+        self._held.setdefault(key(path), path)
+        self.pin_above(path)
+
+    def held(self) -> tuple[str, ...]:
+        """The paths that stay as they are, in order."""
+        return tuple(sorted(self._held.values()))
+
+    def below_held(self, path: str) -> bool:
+        """Whether the path inherits a deny: it is held, or lies in something that is."""
+        place = key(path)
+        return any(place[:length] in self._held for length in range(1, len(place) + 1))
+
+    def placeholders(self) -> tuple[Placeholder, ...]:
+        """The placeholders as steps: a directory before what is made in it."""
+        return tuple([self._placed[place] for place in sorted(self._placed)])
 
     def refusals(self) -> tuple[Refused, ...]:
         """The refusals as steps, in order of the path."""

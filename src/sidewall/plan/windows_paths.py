@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sidewall.policy.model import FileRule, Policy
 
 _STRICTNESS = (DENY, READ, WRITE)
+_NAMED = 100
 
 
 def lay_out(policy: Policy, facts: WindowsFacts, tier: str, capability: Sid, group: Sid | None) -> Layout:
@@ -181,8 +182,7 @@ def _deny(layout: Layout, found: PathFact, path: str) -> None:
         layout.weak_secrets.append(path)
         return
     layout.edits.deny(path, found.kind == kinds.DIRECTORY)
-    layout.held.append(path)
-    layout.pin_above(path)
+    layout.note_held(path)
 
 
 def _patterns(layout: Layout) -> None:
@@ -240,10 +240,10 @@ def _passages(layout: Layout) -> None:
 
 
 def _left_alone(layout: Layout) -> None:
-    """What no grant is carried into."""
-    for path in layout.facts.linked:
+    """What no grant is carried into: the first of each kind by name, all by number.  A backend finds them itself."""
+    for path in layout.facts.linked[:_NAMED]:
         layout.refused.setdefault(path, "has several names, and its permissions are those of all of them")
-    for path in layout.facts.reparses:
+    for path in layout.facts.reparses[:_NAMED]:
         layout.refused.setdefault(path, "is a reparse point, and nothing is carried on through it")
     if layout.facts.linked:
         count = len(layout.facts.linked)

@@ -194,3 +194,10 @@ def test_other_volumes_do_not_matter() -> None:
     """A drive without access lists on which the policy names nothing stops nothing."""
     fat = VolumeFact(root="G:\\", filesystem="FAT32", acls=False)
     assert compiled(volumes=(*VOLUMES, fat)).digest == compiled().digest
+
+
+def test_a_package_store_does_not_swell_the_plan() -> None:
+    many = tuple(f"{WORK}\\node_modules\\{number}.js" for number in range(5000))
+    plan = compiled(linked=many)
+    assert len(of(plan, Refused)) <= 100
+    assert any(note.startswith("5000 file(s)") for note in plan.notes)
