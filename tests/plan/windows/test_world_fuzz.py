@@ -18,7 +18,7 @@ from sidewall.plan import world_format
 
 HERE = Path(__file__).parent / "worlds"
 SECONDS = float(os.environ.get("SIDEWALL_FUZZ_SECONDS", "0"))
-TURNS = 2000
+TURNS = 1000
 PIECES = (
     b'"', b"{", b"}", b"[", b"]", b",", b":", b"\\", b"\n", b"\0", b"\xff", b"null", b"true", b"-1", b"1e999", b"NaN",
     b'"path"', b'"volume"', b'"C:\\\\"', b'"sddl"', b"O:SYG:SYD:", b"(A;;FA;;;SY)", b"99999999999", b"\\ud800",
