@@ -1,7 +1,7 @@
 """The steps of a Windows plan in words, one sentence each.
 
-Knows: how to say each step so that somebody who knows icacls and the token documentation recognises it.  Must not
-know: colours, terminals, or how a step is carried out.
+Knows: how to say each step so that somebody who knows icacls and the token documentation recognises it.
+Must not know: colours, terminals, or how a step is carried out.
 """
 
 from __future__ import annotations
