@@ -32,6 +32,8 @@ EVERY_STEP = (
     steps.Landlock(abi=6, fs=0x1FFF, net=3, scope=3, rules=(("/w", 0xFF), ("/tmp", 0xFF))),
     steps.Seccomp(arch="x86_64", inet=True, unix="mediated", mediate_unix=True),
     steps.Privileges(),
+    steps.HostSocket(path="/var/run/db.sock", real="/run/db.sock"),
+    steps.HostPorts(ports=(22, 5432)),
     steps.ResourceLimits(rlimits=(("core", 0),), tasks=400, cgroup="/sys/fs/cgroup/x", settings=(("pids.max", "9"),)),
     steps.PrivateDirectory(),
     steps.Watch(roots=("/w",), names=(".envrc",), held=("/w/.git/hooks",), each=True),
