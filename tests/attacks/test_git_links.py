@@ -58,6 +58,22 @@ def test_links_inside_the_git_directory(guard: Guard, world: World, row: str) ->
         assert world.changed() == [] and links == [], str(outcome)
 
 
+def probe_hard_links(outside):
+    for name in ("COMMIT_EDITMSG", "FETCH_HEAD", "logs/HEAD"):
+        attempt("remove", os.unlink, ".git/" + name)
+        attempt("hard link " + name, os.link, outside + "/canary.txt", ".git/" + name)
+
+
+@guards("write-outside")
+def test_L114_hard_links_inside_the_git_directory(guard: Guard, world: World) -> None:
+    """The user's next commit would write into another file of the user's."""
+    outcome = guard.attack(world, probe_hard_links, outside=world.outside)
+    canary = (world.outside / "canary.txt").read_bytes()
+    world.use_git()
+    git(world.workspace, "fetch", "-q", ".", "HEAD", home=world.home, check=False)
+    assert ((world.outside / "canary.txt").read_bytes() != canary) == guard.is_control, str(outcome)
+
+
 def probe_links_in_a_new_repository(outside):
     import subprocess
 
