@@ -87,6 +87,37 @@ def test_any_order_of_the_parts_is_the_same_value() -> None:
         value.to_bytes(("owner", "group", "dacl"))
 
 
+def test_the_constants_are_those_of_the_documents() -> None:
+    control = """OWNER_DEFAULTED GROUP_DEFAULTED DACL_PRESENT DACL_DEFAULTED SACL_PRESENT SACL_DEFAULTED DACL_TRUSTED
+        SERVER_SECURITY DACL_AUTO_INHERIT_REQ SACL_AUTO_INHERIT_REQ DACL_AUTO_INHERITED SACL_AUTO_INHERITED
+        DACL_PROTECTED SACL_PROTECTED RM_CONTROL_VALID SELF_RELATIVE"""
+    assert [getattr(descriptor, f"SE_{name}") for name in control.split()] == [1 << bit for bit in range(16)]
+    kinds = """ACCESS_ALLOWED ACCESS_DENIED SYSTEM_AUDIT SYSTEM_ALARM ACCESS_ALLOWED_COMPOUND ACCESS_ALLOWED_OBJECT
+        ACCESS_DENIED_OBJECT SYSTEM_AUDIT_OBJECT SYSTEM_ALARM_OBJECT ACCESS_ALLOWED_CALLBACK ACCESS_DENIED_CALLBACK
+        ACCESS_ALLOWED_CALLBACK_OBJECT ACCESS_DENIED_CALLBACK_OBJECT SYSTEM_AUDIT_CALLBACK SYSTEM_ALARM_CALLBACK
+        SYSTEM_AUDIT_CALLBACK_OBJECT SYSTEM_ALARM_CALLBACK_OBJECT SYSTEM_MANDATORY_LABEL SYSTEM_RESOURCE_ATTRIBUTE
+        SYSTEM_SCOPED_POLICY_ID SYSTEM_PROCESS_TRUST_LABEL SYSTEM_ACCESS_FILTER"""
+    assert [getattr(aces, name) for name in kinds.split()] == list(range(0x16))
+    named = dict(enumerate(kinds.split()))
+    assert {number for number, name in named.items() if "OBJECT" in name} == aces.OBJECT_TYPES
+    assert {number for number, name in named.items() if "CALLBACK" in name} == aces.CALLBACK_TYPES
+    assert {number for number, name in named.items() if "ALLOWED" in name} == aces.ALLOW_TYPES
+    assert {number for number, name in named.items() if "DENIED" in name} == aces.DENY_TYPES
+    assert named.keys() - {aces.ACCESS_ALLOWED_COMPOUND} == aces.KNOWN_TYPES
+    flags = """OBJECT_INHERIT CONTAINER_INHERIT NO_PROPAGATE_INHERIT INHERIT_ONLY INHERITED CRITICAL SUCCESSFUL_ACCESS
+        FAILED_ACCESS"""
+    assert [getattr(aces, name) for name in flags.split()] == [1 << bit for bit in range(8)]
+    assert aces.TRUST_PROTECTED_FILTER == aces.SUCCESSFUL_ACCESS
+
+
+def test_any_buffer_will_do() -> None:
+    data = bytes.fromhex(SERVICE)
+    value = SecurityDescriptor.from_bytes(data)
+    for buffer in (bytearray(data), memoryview(data)):
+        assert SecurityDescriptor.from_bytes(buffer) == value
+    assert isinstance(Ace.from_bytes(Ace(type=9, mask=0, sid=Sid("S-1-1-0"), data=b"artx").to_bytes()).data, bytes)
+
+
 def test_layouts_that_windows_would_not_make_are_equal_values() -> None:
     data = bytearray.fromhex(WMI)
     value = SecurityDescriptor.from_bytes(bytes(data))

@@ -84,8 +84,8 @@ class SecurityDescriptor(Record):
         return b"".join((head, *[offsets[name].to_bytes(4, "little") for name, _ in _FIELDS], *parts))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> SecurityDescriptor:
-        """The values of a self-relative packet.  Raises DescriptorError."""
+    def from_bytes(cls, data: bytes | bytearray | memoryview) -> SecurityDescriptor:
+        """The values of a self-relative packet, whatever lies behind it.  Raises DescriptorError."""
         data = bytes(data)
         if len(data) < HEADER:
             raise DescriptorError(f"a descriptor needs {HEADER} bytes, there are {len(data)}", offset=0,
