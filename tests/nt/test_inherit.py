@@ -15,7 +15,9 @@ from sidewall.nt.descriptor import (
     SE_DACL_PRESENT,
     SE_DACL_PROTECTED,
     SE_SACL_AUTO_INHERITED,
+    SE_SACL_DEFAULTED,
     SE_SACL_PRESENT,
+    SE_SACL_PROTECTED,
     SecurityDescriptor,
 )
 from sidewall.nt.mask import MAPPINGS, GenericMapping
@@ -136,10 +138,36 @@ def test_other_creator_sids_are_not_replaced(sid: str) -> None:
     ("D:AI(A;OI;FR;;;WD)", "D:NO_ACCESS_CONTROL", None, "D:NO_ACCESS_CONTROL"),
     ("D:AI(A;;FR;;;WD)", "D:(A;;FA;;;SY)", None, "D:(A;;FA;;;SY)"),
     ("D:AI(A;CI;FR;;;WD)", "D:(A;;FA;;;SY)", None, "D:AI(A;;FA;;;SY)"),
+    ("D:AI(A;IDNP;FR;;;WD)", "D:(A;;FA;;;SY)", None, "D:(A;;FA;;;SY)"),
     ("D:AI(A;;FR;;;WD)", None, "D:(A;;GA;;;SY)", "D:(A;;FA;;;SY)"),
 ])
 def test_who_gives_the_list(parent: str | None, creator: str | None, default: str | None, made: str) -> None:
     assert same(new(parent, creator, default=default), made), lists(new(parent, creator, default=default))
+
+
+@pytest.mark.parametrize("parent", [None, "O:SYG:SY", "D:NO_ACCESS_CONTROL", "D:"])
+def test_a_parent_without_entries_hands_nothing_down(parent: str | None) -> None:
+    assert same(new(parent, "D:(A;;FR;;;WD)", auto=True), "D:(A;;FR;;;WD)")
+    assert same(new(parent, default="D:(A;;FR;;;WD)", auto=True), "D:(A;;FR;;;WD)")
+
+
+def test_automatic_inheritance_can_be_asked_for_against_the_parent() -> None:
+    plain, automatic = "D:(A;OI;FR;;;WD)S:(ML;OI;NW;;;LW)", "D:AI(A;OI;FR;;;WD)S:AI(ML;OI;NW;;;LW)"
+    for parent in (plain, automatic):
+        assert same(new(parent, auto=True), "D:AI(A;ID;FR;;;WD)S:AI(ML;ID;NW;;;LW)")
+        assert same(new(parent, auto=False), "D:(A;;FR;;;WD)S:(ML;;NW;;;LW)")
+
+
+def test_control_holds_nothing_else() -> None:
+    assert new(None).control == 0
+    for parent, creator, default in (("D:(A;OI;FR;;;WD)", None, None), (None, "D:(A;;FR;;;WD)", None),
+                                     (None, None, "D:(A;;FR;;;WD)"), (None, "D:NO_ACCESS_CONTROL", None),
+                                     ("D:AI(A;;FR;;;WD)", "D:", None)):
+        assert new(parent, creator, default=default).control == SE_DACL_PRESENT
+    assert new("S:(ML;OI;NW;;;LW)").control == SE_SACL_PRESENT
+    assert new(None, "S:").control == SE_SACL_PRESENT
+    assert new(None, "S:P(AU;SA;FR;;;WD)").control == SE_SACL_PRESENT | SE_SACL_PROTECTED
+    assert new("S:AI(ML;OI;NW;;;LW)", "S:P").control == SE_SACL_PRESENT | SE_SACL_PROTECTED
 
 
 def test_a_defaulted_list_gives_way_to_what_comes_down() -> None:
@@ -234,12 +262,50 @@ def test_an_audit_entry_may_watch_for_access_system_security() -> None:
     ("S:AI(ML;OI;NW;;;LW)(AU;OISA;FA;;;WD)", "S:(AU;SA;FR;;;BU)", tokens.MEDIUM,
      "S:AI(AU;SA;FR;;;BU)(AU;IDSA;FA;;;WD)(ML;ID;NW;;;LW)"),
     ("S:AI(ML;OI;NW;;;LW)(AU;OISA;FA;;;WD)", "S:P(AU;SA;FR;;;BU)", tokens.MEDIUM, "S:P(AU;SA;FR;;;BU)"),
+    ("S:(ML;OI;NW;;;LW)(AU;OISA;FA;;;WD)", "S:(AU;SA;FR;;;BU)", tokens.MEDIUM, "S:(AU;SA;FR;;;BU)(ML;;NW;;;LW)"),
+    ("S:(ML;OI;NW;;;HI)", "S:(ML;OIIO;NW;;;ME)", tokens.LOW, "S:(ML;;NW;;;LW)(ML;OIIO;NW;;;ME)"),
+    ("S:AI(ML;OI;NW;;;HI)", "S:(ML;ID;NW;;;ME)(AU;IDSA;FR;;;BU)", tokens.MEDIUM, "S:AI(ML;ID;NW;;;HI)"),
     ("S:AI(AU;OISA;FA;;;WD)", "S:P(AU;IDSA;FR;;;BU)", tokens.MEDIUM, "S:P(AU;SA;FR;;;BU)"),
     ("S:(AU;OISA;FA;;;WD)", "S:", tokens.MEDIUM, "S:"),
 ])
 def test_labels_and_audit_entries(parent: str | None, creator: str | None, integrity: int, made: str) -> None:
     sd = new(parent, creator, integrity=integrity)
     assert same(sd, made), lists(sd)
+
+
+def test_a_defaulted_or_a_null_sacl() -> None:
+    given = sddl.parse("S:(AU;SA;FR;;;BU)")
+    given = given.replace(control=given.control | SE_SACL_DEFAULTED)
+    for parent, want in (("S:(AU;OISA;FA;;;WD)", "S:(AU;SA;FA;;;WD)"), ("S:(ML;OI;NW;;;LW)",
+                         "S:(AU;SA;FR;;;BU)(ML;;NW;;;LW)"), ("S:(AU;SA;FA;;;WD)", "S:(AU;SA;FR;;;BU)")):
+        assert same(inherit.child(sddl.parse(parent), given, container=False, owner=USER, group=GROUP), want)
+    null = SecurityDescriptor(control=SE_SACL_PRESENT)
+    made = inherit.child(None, null, container=False, owner=USER, group=GROUP)
+    assert (made.sacl, made.control) == (None, SE_SACL_PRESENT)
+    low = inherit.child(None, null, container=False, owner=USER, group=GROUP, integrity=tokens.LOW)
+    assert same(low, "S:(ML;;NW;;;LW)")
+
+
+def test_a_list_has_the_revision_that_its_entries_need() -> None:
+    """Object entries need revision 4, wherever they came from."""
+    entry = Ace(type=5, flags=1, mask=1, sid=EVERYONE, object_type="00000000-0000-0000-0000-0000000000a1")
+    plain = Acl(aces=(Ace(type=0, mask=1, sid=EVERYONE),))
+    special = SecurityDescriptor(dacl=Acl(aces=(entry,), revision=4), control=SE_DACL_AUTO_INHERITED)
+    for parent, creator, revision in ((special, None, 4), (special, SecurityDescriptor(dacl=plain), 4),
+                                      (None, SecurityDescriptor(dacl=plain), 2), (None, special, 4)):
+        made = inherit.child(parent, creator, container=False, owner=USER, group=GROUP)
+        assert made.dacl is not None
+        assert made.dacl.revision == revision
+        made.to_bytes()
+    for child, parent, revision in ((SecurityDescriptor(dacl=plain), special, 4), (SecurityDescriptor(), special, 4),
+                                    (special, SecurityDescriptor(), 4), (SecurityDescriptor(dacl=plain),
+                                                                         SecurityDescriptor(), 2)):
+        again = inherit.reinherit(child, parent, container=False)
+        assert again.dacl is not None
+        assert again.dacl.revision == revision
+    unused = inherit.reinherit(SecurityDescriptor(dacl=plain), special, container=True)
+    assert unused.dacl is not None
+    assert unused.dacl.revision == 4
 
 
 def test_a_labels_mask_is_a_policy_and_is_not_mapped() -> None:

@@ -178,17 +178,16 @@ def _sacl(parent: SecurityDescriptor, given: SecurityDescriptor, container: bool
     from_parent = inherited(parent.sacl, container=container, owner=owner, group=group, mapping=mapping, marked=auto)
     above = [ace for ace in from_parent if ace.type == aces.SYSTEM_MANDATORY_LABEL]
     rest_above = tuple(ace for ace in from_parent if ace.type != aces.SYSTEM_MANDATORY_LABEL)
-    asked = () if given.sacl is None else explicit(given.sacl, mapping)
+    protected = given.control & bits.SE_SACL_PROTECTED
+    asked = () if given.sacl is None else _own(explicit(given.sacl, mapping), auto=auto, protected=bool(protected))
     label = [ace for ace in asked if ace.type == aces.SYSTEM_MANDATORY_LABEL]
     rest = tuple(ace for ace in asked if ace.type != aces.SYSTEM_MANDATORY_LABEL)
-    protected = given.control & bits.SE_SACL_PROTECTED
     if not given.control & bits.SE_SACL_PRESENT or (given.control & bits.SE_SACL_DEFAULTED and rest_above):
         rest = rest_above
-    else:
-        rest = _own(rest, auto=auto, protected=bool(protected))
-        rest += rest_above if auto and not protected else ()
-    if not label:
-        label = above if not protected else []
+    elif auto and not protected:
+        rest += rest_above
+    if not label and not protected:
+        label = above
     if integrity < MEDIUM and not any(not ace.flags & aces.INHERIT_ONLY for ace in label):
         own = Ace(type=aces.SYSTEM_MANDATORY_LABEL, mask=NO_WRITE_UP, sid=Sid.of(16, integrity))
         label = [own, *label]
