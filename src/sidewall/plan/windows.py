@@ -22,6 +22,7 @@ from sidewall.plan.facts_windows import (
 )
 from sidewall.plan.guarantees import Guarantee, unmet
 from sidewall.plan.steps import UNCONFINED, Plan, Step, Watch
+from sidewall.plan.windows_git import UNHELD
 from sidewall.plan.windows_layout import Layout
 from sidewall.plan.windows_paths import lay_out
 from sidewall.plan.windows_refuse import Refusal
@@ -200,6 +201,8 @@ def _steps(policy: Policy, facts: WindowsFacts, recipe: TokenRecipe, layout: Lay
     steps.append(recipe)
     steps.append(windows_session.environment(policy, facts, account=account is not None, safe=roots))
     steps.append(Watch(roots=roots, names=policy.protected, held=layout.held(), each=True))
+    if layout.git_watched:
+        steps.append(Watch(roots=tuple(layout.git_watched), names=UNHELD, held=(), each=True))
     if account is not None and roots:
         steps.append(Ownership(roots=roots, owner=facts.user))
     return tuple(steps)

@@ -98,6 +98,7 @@ def _open(layout: Layout, path: str, listings: dict[tuple[str, ...], Listing]) -
             layout.place(f"{path}\\{name}", directory=False)
     for name in UNHELD:
         if name not in entries:
+            layout.git_watched.append(path)
             layout.git_gaps.append(f"{path}\\{name} may come to be; it is put away after each command")
     _alternates(layout, f"{path}\\objects", entries, listings)
 

@@ -29,7 +29,7 @@ class Layout:
     """What ``lay_out`` found, for the steps and for the report.
 
     ``granted`` are places with the access that an edit gives them; ``weak_names``, ``weak_secrets`` and ``git_gaps``
-    what could not be held, for people.
+    what could not be held, for people; ``git_watched`` are git directories in which a name may come to be.
     """
 
     def __init__(self, policy: Policy, facts: WindowsFacts, tier: str, edits: Edits) -> None:
@@ -46,6 +46,7 @@ class Layout:
         self.weak_names: list[str] = []
         self.weak_secrets: list[str] = []
         self.git_gaps: list[str] = []
+        self.git_watched: list[str] = []
         self.notes: list[str] = []
 
     def fact(self, path: str) -> PathFact | None:

@@ -12,7 +12,7 @@ import pytest
 from sidewall.nt import mask
 from sidewall.plan import facts as kinds
 from sidewall.plan.facts_windows import GitFact, Listing
-from sidewall.plan.steps import Plan
+from sidewall.plan.steps import Plan, Watch
 from sidewall.plan.windows_edits import FILLING, MODIFY, STAYING, WRITING
 from sidewall.plan.windows_steps import AclEdit, Placeholder, Refused, TokenRecipe
 from sidewall.policy import gitdir
@@ -81,6 +81,8 @@ def test_names_that_steer_git_and_are_absent() -> None:
     assert f"{GIT}\\commondir" not in held
     assert line(plan, "protected-names").level == "partial"
     assert "commondir" in line(plan, "protected-names").reason
+    (watched,) = [step for step in of(plan, Watch) if step.roots == (GIT,)]
+    assert watched.names == ("commondir",) and watched.each
     assert "read-only" in line(plan, "protected-names").remedy
 
 
