@@ -267,6 +267,7 @@ def test_an_audit_entry_may_watch_for_access_system_security() -> None:
     ("S:AI(ML;OI;NW;;;HI)", "S:(ML;ID;NW;;;ME)(AU;IDSA;FR;;;BU)", tokens.MEDIUM, "S:AI(ML;ID;NW;;;HI)"),
     ("S:AI(AU;OISA;FA;;;WD)", "S:P(AU;IDSA;FR;;;BU)", tokens.MEDIUM, "S:P(AU;SA;FR;;;BU)"),
     ("S:(AU;OISA;FA;;;WD)", "S:", tokens.MEDIUM, "S:"),
+    (None, "S:(AU;IDSA;FR;;;BU)", tokens.MEDIUM, "S:(AU;IDSA;FR;;;BU)"),
 ])
 def test_labels_and_audit_entries(parent: str | None, creator: str | None, integrity: int, made: str) -> None:
     sd = new(parent, creator, integrity=integrity)

@@ -192,13 +192,10 @@ def _sacl(parent: SecurityDescriptor, given: SecurityDescriptor, container: bool
         own = Ace(type=aces.SYSTEM_MANDATORY_LABEL, mask=NO_WRITE_UP, sid=Sid.of(16, integrity))
         label = [own, *label]
     found = rest + tuple(label)
-    if not found and not given.control & bits.SE_SACL_PRESENT:
-        return None, 0
-    if given.control & bits.SE_SACL_PRESENT and given.sacl is None and not found:
-        return None, bits.SE_SACL_PRESENT
-    came = any(ace.flags & aces.INHERITED for ace in found)
-    said = bits.SE_SACL_AUTO_INHERITED if came and not protected else 0
-    return _like(given.sacl or parent.sacl, found, parent.sacl), said | protected
+    if not found and given.sacl is None:
+        return None, given.control & bits.SE_SACL_PRESENT
+    said = bits.SE_SACL_AUTO_INHERITED if auto and any(ace.flags & aces.INHERITED for ace in found) else 0
+    return _like(given.sacl, found, parent.sacl), said | protected
 
 
 def _like(first: Acl | None, entries: tuple[Ace, ...], second: Acl | None = None) -> Acl:
