@@ -66,22 +66,24 @@ def parse(text: str, *, domain: Sid | None = None, machine: Sid | None = None) -
     def named(word: str, position: int) -> Sid:
         return sid(word, domain=domain, machine=machine, position=position)
 
-    values: dict[str, Sid | Acl | None] = {}
+    sids: dict[str, Sid] = {}
+    lists: dict[str, Acl | None] = {}
     control, at = 0, _blanks(text, 0)
     while at < len(text):
         name = _PARTS.get(text[at : at + 2])
-        if name is None or name in values:
+        if name is None or name in sids or name in lists:
             raise SddlError(f"{text[at : at + 12]!r} begins no part of a descriptor, or one given before", position=at,
                             hint="the parts are O:, G:, D: and S:, each at most once")
         at = _blanks(text, at + 2)
         if name in ("owner", "group"):
             end = _end_of_sid(text, at)
-            values[name] = named(text[at:end], at)
+            sids[name] = named(text[at:end], at)
         else:
-            values[name], more, end = _list(text, at, named, 1 if name == "sacl" else 0)
+            lists[name], more, end = _list(text, at, named, 1 if name == "sacl" else 0)
             control |= more
         at = _blanks(text, end)
-    return SecurityDescriptor(control=control, **values)
+    return SecurityDescriptor(owner=sids.get("owner"), group=sids.get("group"), dacl=lists.get("dacl"),
+                              sacl=lists.get("sacl"), control=control)
 
 
 def sid(word: str, *, domain: Sid | None = None, machine: Sid | None = None, position: int = -1) -> Sid:
