@@ -16,6 +16,7 @@ from sidewall.platforms.contract import Exit
 from sidewall.session import streams, terminal
 from sidewall.session.calls import GRACE, Call
 from sidewall.session.flows import AsyncPump, Inflow, Outflow
+from sidewall.session.loops import readiness
 from sidewall.session.sandbox import Sandbox
 from sidewall.session.started import KILL, Started
 from sidewall.session.streams import CHUNK, DRAIN, Sink
@@ -200,10 +201,10 @@ class AsyncProcess(Started):
         wall = opening.policy.limits.wall_seconds
         self._timer = loop.call_later(wall, self.kill) if wall else None
         self._status = os.dup(self._child.status_fd)
-        loop.add_reader(self._status, self._has_ended)
+        readiness(loop).add_reader(self._status, self._has_ended)
 
     def _has_ended(self) -> None:
-        self._loop.remove_reader(self._status)
+        readiness(self._loop).remove_reader(self._status)
         os.close(self._status)
         if self._timer is not None:
             self._timer.cancel()

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 
+from sidewall.session.loops import readiness
 from sidewall.session.streams import CHUNK, DRAIN, Feed, Sink
-from sidewall.session.system import set_blocking
+from sidewall.session.system import set_blocking, write
 from sidewall.session.terminal import read_or_end
 
 TYPE_CHECKING = False
@@ -27,12 +28,12 @@ class Inflow:
     """Feeds ``reader`` from ``fd``, which it owns, as fast as it is read; the loop's part of a transport."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, fd: int, reader: asyncio.StreamReader) -> None:
-        self._loop = loop
+        self._loop = readiness(loop)
         self._reader = reader
         self.fd = fd
         set_blocking(fd, False)
         reader.set_transport(self)  # type: ignore[arg-type]  # it calls no more than these two methods
-        loop.add_reader(fd, self._ready)
+        self._loop.add_reader(fd, self._ready)
 
     def _ready(self) -> None:
         try:
@@ -72,6 +73,7 @@ class Outflow:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
         self._loop = loop
+        self._ready_on = readiness(loop)
         self._fd = fd
         self._buffer = bytearray()
         self._error: OSError | None = None
@@ -89,7 +91,7 @@ class Outflow:
             if idle and self._buffer:
                 self._ready()
                 if self._buffer:
-                    self._loop.add_writer(self._fd, self._ready)
+                    self._ready_on.add_writer(self._fd, self._ready)
 
     def writelines(self, lines: Iterable[bytes]) -> None:
         """Sends all of these."""
@@ -98,13 +100,13 @@ class Outflow:
     def _ready(self) -> None:
         try:
             while self._buffer:
-                del self._buffer[:os.write(self._fd, self._buffer[:CHUNK])]
+                del self._buffer[:write(self._fd, self._buffer[:CHUNK])]
         except BlockingIOError:
             return self._release(HIGH_WATER)
         except OSError as error:
             self._error = error
             self._buffer.clear()
-        self._loop.remove_writer(self._fd)
+        self._ready_on.remove_writer(self._fd)
         if self._closing:
             self._shut()
         self._release(0)
@@ -118,7 +120,7 @@ class Outflow:
 
     def _shut(self) -> None:
         if self._fd >= 0:
-            self._loop.remove_writer(self._fd)
+            self._ready_on.remove_writer(self._fd)
             os.close(self._fd)
             self._fd = -1
 
@@ -179,21 +181,22 @@ class AsyncPump:
                  seconds: float | None) -> None:
         self.done: asyncio.Future[bool] = loop.create_future()
         self._loop = loop
+        self._ready_on = readiness(loop)
         self._status = child.status_fd
         self._sinks = sinks
         self._feed = feed if feed is not None and feed.fd >= 0 else None
         self._open = {sink.fd for sink in sinks}
         self._ended = False
         self._timer: Any = None if seconds is None else loop.call_later(max(0.0, seconds), self._finish)
-        loop.add_reader(self._status, self._end)
+        self._ready_on.add_reader(self._status, self._end)
         for sink in list(sinks):
-            loop.add_reader(sink.fd, self._read, sink)
+            self._ready_on.add_reader(sink.fd, self._read, sink)
         if self._feed is not None:
-            loop.add_writer(self._feed.fd, self._write)
+            self._ready_on.add_writer(self._feed.fd, self._write)
 
     def _end(self) -> None:
         self._ended = True
-        self._loop.remove_reader(self._status)
+        self._ready_on.remove_reader(self._status)
         if self._timer is not None:
             self._timer.cancel()
         if self._open:
@@ -203,7 +206,7 @@ class AsyncPump:
 
     def _read(self, sink: Sink) -> None:
         if not sink.read():
-            self._loop.remove_reader(sink.fd)
+            self._ready_on.remove_reader(sink.fd)
             self._open.discard(sink.fd)
             self._sinks.remove(sink)
             if self._ended and not self._open:
@@ -214,7 +217,7 @@ class AsyncPump:
         if feed is not None:
             fd = feed.fd
             if not feed.write():
-                self._loop.remove_writer(fd)
+                self._ready_on.remove_writer(fd)
                 self._feed = None
 
     def _finish(self) -> None:
@@ -226,10 +229,10 @@ class AsyncPump:
         if self._timer is not None:
             self._timer.cancel()
         if not self._ended:
-            self._loop.remove_reader(self._status)
+            self._ready_on.remove_reader(self._status)
         for fd in self._open:
-            self._loop.remove_reader(fd)
+            self._ready_on.remove_reader(fd)
         self._open = set()
         if self._feed is not None:
-            self._loop.remove_writer(self._feed.fd)
+            self._ready_on.remove_writer(self._feed.fd)
             self._feed = None

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 
-from sidewall.session.system import POLLIN, poll, set_blocking
+from sidewall.session.system import POLLIN, pipe, poll, set_blocking
 
 DROP = 1 << 16
 PACE = 0.01
@@ -40,7 +40,7 @@ class Leftovers:
             if self._wake >= 0:
                 os.write(self._wake, b"+")
                 return
-            listen, self._wake = os.pipe()
+            listen, self._wake = pipe()
             self._thread = threading.Thread(target=self._run, args=(listen,), name="sidewall-leftovers", daemon=True)
             self._thread.start()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 
-from sidewall.session.system import POLLIN, POLLOUT, poll, set_blocking
+from sidewall.session.system import POLLIN, POLLOUT, pipe, poll, set_blocking, write
 from sidewall.session.terminal import read_or_end
 
 TYPE_CHECKING = False
@@ -44,17 +44,17 @@ class Stdio:
         self._theirs: list[int] = []
         try:
             if stdin == PIPE:
-                first, self.stdin = os.pipe()
+                first, self.stdin = pipe()
                 self._theirs.append(first)
             else:
                 first = null if stdin is None else descriptor(stdin, null)
             if stdout == PIPE:
-                self.stdout, second = os.pipe()
+                self.stdout, second = pipe()
                 self._theirs.append(second)
             else:
                 second = inherited(1, null) if stdout is None else descriptor(stdout, null)
             if stderr == PIPE:
-                self.stderr, third = os.pipe()
+                self.stderr, third = pipe()
                 self._theirs.append(third)
             elif stderr == STDOUT:
                 third = second
@@ -168,10 +168,11 @@ class Feed:
         """Writes what the pipe takes now.  False: no more to do, the descriptor is closed."""
         try:
             while self._rest:
-                self._rest = self._rest[os.write(self.fd, self._rest):]
+                self._rest = self._rest[write(self.fd, self._rest):]
         except BlockingIOError:
             return True
-        except BrokenPipeError:
+        except OSError:
+            # Nobody reads any more, for which Windows has two errors.
             pass
         self.close()
         return False

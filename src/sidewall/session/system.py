@@ -1,7 +1,6 @@
 """The calls of the operating system that the session needs and that not every one has under these names.
 
-Knows: which are missing where.  Must not know: what they are used for.
-On Windows, where no backend lends descriptors to poll, each of them says so when it is used.
+Knows: which are missing where.  Must not know: what they are used for.  On Windows ``readiness`` stands in for them.
 """
 
 from __future__ import annotations
@@ -9,22 +8,19 @@ from __future__ import annotations
 import os
 import sys
 
-from sidewall.errors import MachineError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
 if sys.platform == "win32":
-    POLLIN = POLLOUT = 0
+    from sidewall.session.readiness import POLLIN as POLLIN
+    from sidewall.session.readiness import POLLOUT as POLLOUT
+    from sidewall.session.readiness import Poller, write_without_waiting
+    from sidewall.session.readiness import pipe as pipe
+    from sidewall.session.readiness import write as write
 
-    def poll() -> Any:
-        """Raises MachineError."""
-        raise MachineError("descriptors cannot be polled on Windows", hint="use Linux in this release")
+    poll = Poller
 
     def set_blocking(fd: int, blocking: bool) -> None:
-        """Raises MachineError."""
-        poll()
+        """Of a pipe's writing end; reading never waits here, since it follows a look."""
+        if not blocking:
+            write_without_waiting(fd)
 
     def user() -> tuple[int, tuple[int, ...]] | None:
         """None: permission bits mean nothing here."""
@@ -34,7 +30,9 @@ if sys.platform == "win32":
         """The process's variables, in UTF-8."""
         return {os.fsencode(name): os.fsencode(value) for name, value in os.environ.items()}
 else:
+    from os import pipe as pipe
     from os import set_blocking as set_blocking
+    from os import write as write
     from select import POLLIN as POLLIN
     from select import POLLOUT as POLLOUT
     from select import poll as poll
