@@ -53,10 +53,9 @@ def lay_out_git(layout: Layout) -> None:
         directories.setdefault(key(path), path)
     for place in sorted(directories):
         _open(layout, directories[place], listings)
-    if layout.root_of(policy.workspace) is not None and not any(
-        key(found.path) == key(f"{policy.workspace}\\{GIT}") for found in facts.git
-    ):
-        layout.place(f"{policy.workspace}\\{GIT}")
+    own = f"{layout.real(policy.workspace)}\\{GIT}"
+    if layout.root_of(own) is not None and not any(key(found.path) == key(own) for found in facts.git):
+        layout.place(own)
 
 
 def _hold(layout: Layout, path: str, *, directory: bool) -> None:

@@ -201,3 +201,26 @@ def test_a_package_store_does_not_swell_the_plan() -> None:
     plan = compiled(linked=many)
     assert len(of(plan, Refused)) <= 100
     assert any(note.startswith("5000 file(s)") for note in plan.notes)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_substituted_drive_stands_for_where_it_leads(tier: str) -> None:
+    """``subst S: D:\\real``: the grant, the held names and the placeholder for git lie where the files lie."""
+    work = r"S:\demo"
+    disk = Disk({work: {"real": r"D:\real\demo"}, r"D:\real\demo": "dir"}, work=work)
+    plan = compiled(policy(workspace=work), disk, tier=tier)
+    assert ("allow", capability(plan), MODIFY, ALL) in aces(plan, r"D:\real\demo")
+    assert edit(plan, work) is None
+    assert r"D:\real\demo\.git" in {step.path for step in of(plan, Placeholder)}
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_share_is_refused_however_it_is_named(tier: str) -> None:
+    """A mapped drive is a share where it really lies; a UNC path is one as it stands."""
+    share = VolumeFact(root="\\\\server\\share\\", remote=True)
+    mapped = Disk({r"M:\demo": {"real": r"\\server\share\demo"}})
+    with pytest.raises(MachineError, match="another machine"):
+        compiled(policy(":workspace", asked(r"M:\demo")), mapped, tier=tier, volumes=(*VOLUMES, share))
+    plain = Disk({r"\\server\share\demo": "dir"})
+    with pytest.raises(MachineError, match="another machine"):
+        compiled(policy(":workspace", asked(r"\\server\share\demo")), plain, tier=tier, volumes=(*VOLUMES, share))
