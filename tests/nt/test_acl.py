@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sidewall.nt import ace as aces
 from sidewall.nt import sddl
 from sidewall.nt.ace import Ace
-from sidewall.nt.acl import Acl
+from sidewall.nt.acl import REVISION, REVISION_DS, Acl
+from sidewall.nt.errors import DescriptorError
 from sidewall.nt.sid import Sid
 
 
@@ -49,6 +50,35 @@ def test_order_is_judged(text: str, canonical: bool) -> None:
 def test_among_equals_the_order_stays() -> None:
     acl = dacl("(A;ID;FA;;;BU)(A;;FA;;;BU)(D;;FA;;;BA)(A;;FA;;;WD)(D;ID;FA;;;WD)(D;;FA;;;SY)")
     assert acl.canonical() == dacl("(D;;FA;;;BA)(D;;FA;;;SY)(A;;FA;;;BU)(A;;FA;;;WD)(A;ID;FA;;;BU)(D;ID;FA;;;WD)")
+
+
+def test_revisions_and_sizes_at_their_limits() -> None:
+    assert (REVISION, REVISION_DS) == (2, 4)
+    for revision in (2, 3, 4):
+        packet = Acl(revision=revision).to_bytes()
+        assert packet == bytes([revision, 0, 8, 0, 0, 0, 0, 0])
+        assert Acl.from_bytes(packet).revision == revision
+    for wrong in (0, 1, 5, 255):
+        with pytest.raises(DescriptorError):
+            Acl.from_bytes(bytes([wrong, 0, 8, 0, 0, 0, 0, 0]))
+    filling = Ace(type=0xFF, mask=0, sid=Sid("S-1-0-0"), data=bytes(65532 - 8 - 4))
+    full = Acl(aces=(filling,))
+    assert len(full.to_bytes()) == 65532
+    assert Acl.from_bytes(full.to_bytes()) == full
+    for more in (4, 8, 4096):
+        with pytest.raises(DescriptorError):
+            Acl(aces=(filling, filling.replace(data=bytes(more - 4)))).to_bytes()
+    assert len(filling.replace(data=bytes(65532 - 4)).to_bytes()) == 65532
+    with pytest.raises(DescriptorError):
+        filling.replace(data=bytes(65536 - 4)).to_bytes()
+
+
+@pytest.mark.parametrize("offset", [-8, -1, 1, 4, 8, 9])
+def test_an_offset_outside_is_refused(offset: int) -> None:
+    with pytest.raises(DescriptorError):
+        Acl.from_bytes(bytes([2, 0, 8, 0, 0, 0, 0, 0]), offset)
+    with pytest.raises(DescriptorError):
+        Ace.from_bytes(bytes([0xFF, 0, 4, 0]), offset)
 
 
 ENTRIES = st.builds(
