@@ -13,7 +13,7 @@ from sidewall.nt.ace import Ace
 from sidewall.nt.acl import Acl
 from sidewall.nt.descriptor import SE_DACL_AUTO_INHERITED, SE_DACL_PROTECTED, SecurityDescriptor
 from sidewall.nt.edit import ALLOW, DENY, Want
-from sidewall.nt.inherit_tree import propagate, unsettled
+from sidewall.nt.inherit_tree import propagate
 from sidewall.nt.sid import Sid
 from sidewall.nt.tree import Item, Tree, TreeError
 from sidewall.nt.wellknown import ADMINISTRATORS, CREATOR_GROUP, CREATOR_OWNER, EVERYONE, SYSTEM, USERS
@@ -93,9 +93,16 @@ def test_two_names_of_one_file_are_one_change() -> None:
     done = propagate(model, ROOT)
     assert [change.id for change in done.changes].count("7") == 1
     assert dacl(done.tree, "f") == dacl(done.tree, "a\\f")
+    assert ("f", "several-links") in why(done.doubts)
     again = propagate(done.tree, ROOT)
     assert not again.changes
-    assert ("f", "several-links") in why(done.doubts)
+
+
+def test_several_names_of_a_file_that_does_not_change_are_no_doubt() -> None:
+    model = tree(f={"sd": OWN, "links": 2})
+    assert propagate(model, ROOT).doubts
+    settled = propagate(model, ROOT).tree
+    assert propagate(settled, ROOT).doubts == ()
 
 
 def test_an_object_entry_is_doubtful() -> None:
@@ -117,6 +124,34 @@ def test_labels_are_handed_down_apart_from_the_dacl() -> None:
     done = propagate(model, ROOT, sacl=True)
     assert dacl(done.tree, "a") == "D:AI(A;OICIID;FA;;;BA)S:AI(ML;ID;NW;;;LW)"
     assert not propagate(model, ROOT, sacl=True, mapping=inherit.FILE).doubts
+
+
+def test_each_list_is_protected_by_its_own_bit() -> None:
+    model = tree(d="O:BAG:BAD:P(A;;FA;;;BA)S:AI", s="O:BAG:BAD:AIS:P(ML;;NW;;;HI)")
+    root = model.get(ROOT)
+    assert root is not None
+    assert root.sd is not None
+    low = sddl.parse("S:(ML;OICI;NW;;;LW)")
+    model = model.with_descriptors({root.id: root.sd.replace(sacl=low.sacl, control=root.sd.control | low.control)})
+    labels, lists = propagate(model, ROOT, sacl=True), propagate(model, ROOT)
+    assert why(labels.stops) == {("s", "protected")}
+    assert why(lists.stops) == {("d", "protected")}
+    assert [change.path for change in labels.changes] == [ROOT + r"\d"]
+    assert [change.path for change in lists.changes] == [ROOT + r"\s"]
+    assert not labels.doubts
+
+
+def test_a_sacl_that_was_never_inherited_automatically_is_doubtful_too() -> None:
+    model = tree(old="O:BAG:BAD:AIS:(AU;SA;FA;;;WD)", new="O:BAG:BAD:AIS:AI(AU;SA;FA;;;WD)", none="O:BAG:BAD:AI",
+                 empty="O:BAG:BAD:AIS:")
+    root = model.get(ROOT)
+    assert root is not None
+    assert root.sd is not None
+    audit = sddl.parse("S:(AU;OISA;FR;;;WD)")
+    model = model.with_descriptors({root.id: root.sd.replace(sacl=audit.sacl, control=root.sd.control | 0x10)})
+    done = propagate(model, ROOT, sacl=True)
+    assert why(done.doubts) == {("old", "not-auto-inherited")}
+    assert len(done.changes) == 4
 
 
 @pytest.mark.parametrize("path", [r"C:\ws\f", r"C:\ws\none", r"C:\ws\j", "C:\\"])
@@ -216,7 +251,7 @@ def test_a_new_object_is_what_propagation_would_make_of_it(
 def test_an_edit_that_is_propagated_and_undone_leaves_every_byte(model: Tree, data: st.DataObject) -> None:
     """On a settled tree; what another does elsewhere in between stays, and comes down as it would have."""
     model = propagate(model, ROOT).tree
-    assert not unsettled(model, ROOT).changes
+    assert not propagate(model, ROOT).changes
     root = model.get(ROOT)
     assert root is not None
     assert root.sd is not None

@@ -76,7 +76,9 @@ class Propagation(Record):
 def propagate(tree: Tree, path: str, *, sacl: bool = False, mapping: GenericMapping = FILE) -> Propagation:
     """Hand down the descriptor of the directory at ``path``, which has been changed already, to all that is below it.
 
-    ``sacl`` hands down its SACL (labels and audit entries) in place of its DACL.
+    ``sacl`` hands down its SACL (labels and audit entries) in place of its DACL.  Where nothing is changed, and nothing
+    doubtful, before an edit of ``path``, the tree is settled: what is edited, propagated, undone and propagated again
+    is byte for byte what it was.
 
     Raises TreeError if there is no such directory, or if its descriptor is not known.
     """
@@ -116,15 +118,6 @@ def propagate(tree: Tree, path: str, *, sacl: bool = False, mapping: GenericMapp
     real = tuple(change for change in changes.values() if change.after != change.before)
     return Propagation(tree=tree.with_descriptors({change.id: change.after for change in real}), changes=real,
                        stops=tuple(stops), doubts=tuple(doubts))
-
-
-def unsettled(tree: Tree, path: str, *, sacl: bool = False, mapping: GenericMapping = FILE) -> Propagation:
-    """What propagation would change although nothing was edited, and its doubts.
-
-    Where both are empty, an edit of ``path`` that is propagated, undone and propagated again leaves every byte as it
-    was.  Raises as `propagate` does.
-    """
-    return propagate(tree, path, sacl=sacl, mapping=mapping)
 
 
 def _doubts(before: SecurityDescriptor, after: SecurityDescriptor, above: SecurityDescriptor, links: int,
