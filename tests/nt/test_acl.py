@@ -6,7 +6,7 @@ Knows: Win32's "Order of ACEs in a DACL".  Must not know: what is granted.
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidewall.nt import ace as aces
@@ -90,6 +90,7 @@ ENTRIES = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(ENTRIES, max_size=8).map(tuple), st.sampled_from([2, 4]))
 def test_canonical_order_is_a_permutation_made_once(entries: tuple[Ace, ...], revision: int) -> None:
     acl = Acl(aces=entries, revision=revision)

@@ -9,7 +9,7 @@ import random
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.nt.dice_conditions import ConditionDice, Tree, claim_bytes, condition_bytes
 
@@ -29,6 +29,7 @@ def data_of(text: str, part: str = "dacl") -> bytes:
     return data
 
 
+@settings(deadline=None)
 @given(LUCK)
 def test_any_style_of_a_condition_has_the_bytes_that_windows_makes(luck: random.Random) -> None:
     dice = ConditionDice(luck)
@@ -38,6 +39,7 @@ def test_any_style_of_a_condition_has_the_bytes_that_windows_makes(luck: random.
     assert data_of(entry(condition.format(data))) == data
 
 
+@settings(deadline=None)
 @given(LUCK)
 def test_any_style_of_a_resource_attribute_has_its_bytes(luck: random.Random) -> None:
     dice = ConditionDice(luck)

@@ -28,6 +28,7 @@ SILENT = (bits.SE_OWNER_DEFAULTED, bits.SE_GROUP_DEFAULTED, bits.SE_DACL_DEFAULT
 PLAIN = frozenset({aces.ACCESS_ALLOWED, aces.ACCESS_DENIED, aces.SYSTEM_MANDATORY_LABEL})
 
 
+@settings(deadline=None)
 @given(LUCK, ORDERS)
 def test_a_packet_comes_back_as_its_value_and_byte_for_byte(luck: random.Random, order: tuple[str, ...]) -> None:
     value = DescriptorDice(luck).descriptor()
@@ -37,6 +38,7 @@ def test_a_packet_comes_back_as_its_value_and_byte_for_byte(luck: random.Random,
     assert SecurityDescriptor.from_bytes(packet).to_bytes(order_of(packet)) == packet
 
 
+@settings(deadline=None)
 @given(LUCK)
 def test_lists_and_entries_come_back_byte_for_byte(luck: random.Random) -> None:
     acl = DescriptorDice(luck).acl(sayable=False)
@@ -47,6 +49,7 @@ def test_lists_and_entries_come_back_byte_for_byte(luck: random.Random) -> None:
         assert Ace.from_bytes(entry.to_bytes()) == entry
 
 
+@settings(deadline=None)
 @given(LUCK)
 def test_a_text_comes_back_as_its_value_and_its_bytes(luck: random.Random) -> None:
     value = DescriptorDice(luck).descriptor(sayable=True)
@@ -57,6 +60,7 @@ def test_a_text_comes_back_as_its_value_and_its_bytes(luck: random.Random) -> No
     assert sddl.format(again) == text
 
 
+@settings(deadline=None)
 @given(LUCK)
 def test_what_a_text_leaves_out_does_not_change_it(luck: random.Random) -> None:
     """Defaulted bits, the resource manager's byte, a list's revision, padding behind entries."""
@@ -79,7 +83,7 @@ def outcome(function: Callable[[Any], SecurityDescriptor], given_value: object) 
         return error
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_descriptor_or_an_error(data: bytes) -> None:
     found = outcome(SecurityDescriptor.from_bytes, data)
@@ -91,7 +95,7 @@ def test_any_bytes_are_a_descriptor_or_an_error(data: bytes) -> None:
         assert 0 <= found.offset <= len(data)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="OGDS:()APIRXW;0x1-5\"@{}=&|!, \ud800é", max_size=60))
 def test_any_text_is_a_descriptor_or_an_error(text: str) -> None:
     found = outcome(sddl.parse, text)

@@ -6,7 +6,7 @@ Knows: MS-DTYP 2.4.3 and the documented rights of winnt.h.  Must not know: entri
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidewall.nt import mask as bits
@@ -47,6 +47,7 @@ def test_all_holds_the_other_three_and_no_generic_bit(kind: str) -> None:
     assert mapping.all & bits.GENERIC_BITS == 0
 
 
+@settings(deadline=None)
 @given(MASKS, st.sampled_from(KINDS))
 def test_mapping_is_idempotent_and_keeps_every_other_bit(mask: int, kind: str) -> None:
     mapped = map_generic(mask, MAPPINGS[kind])
@@ -55,12 +56,14 @@ def test_mapping_is_idempotent_and_keeps_every_other_bit(mask: int, kind: str) -
     assert map_generic(mapped, MAPPINGS[kind]) == mapped
 
 
+@settings(deadline=None)
 @given(MASKS, MASKS, st.sampled_from(KINDS))
 def test_mapping_a_union_is_the_union_of_the_mappings(one: int, other: int, kind: str) -> None:
     mapping = MAPPINGS[kind]
     assert map_generic(one | other, mapping) == map_generic(one, mapping) | map_generic(other, mapping)
 
 
+@settings(deadline=None)
 @given(MASKS, st.sampled_from(KINDS))
 def test_every_bit_has_a_word(mask: int, kind: str) -> None:
     words = describe(mask, kind)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidewall.nt.errors import DescriptorError, SidError
@@ -60,6 +60,7 @@ def test_numbers_that_make_no_sid_are_refused(numbers: tuple[int, ...]) -> None:
         Sid.of(*numbers)
 
 
+@settings(deadline=None)
 @given(NUMBERS)
 def test_numbers_text_and_bytes_are_one(numbers: tuple[int, list[int]]) -> None:
     authority, subauthorities = numbers
