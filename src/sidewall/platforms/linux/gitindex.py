@@ -30,6 +30,10 @@ class Rejected(Exception):
     """Not an index that may be carried; the message says why."""
 
 
+class Unknown(Rejected):
+    """The same for its extensions only: the entries were checked, and are in order."""
+
+
 class Index:
     """A checked index.
 
@@ -143,10 +147,10 @@ def _extensions(data: bytes, position: int, end: int, size: int) -> tuple[bytes,
     while position < end:
         name = data[position:position + 4]
         if end - position < 8:
-            raise Rejected("an extension is cut off")
+            raise Unknown("an extension is cut off")
         after = position + 8 + int(struct.unpack_from(">I", data, position + 4)[0])
         if after > end or name not in _KEPT | _DROPPED:
-            raise Rejected("an extension is unknown or cut off")
+            raise Unknown("an extension is unknown or cut off")
         if name in _KEPT:
             kept += data[position:after]
         if name == b"link":

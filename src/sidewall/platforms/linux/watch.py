@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sidewall.platforms.linux.watch_quarantine import Quarantine
     from sidewall.platforms.linux.watch_restore import Restorer
     from sidewall.platforms.linux.watch_search import Search
+    from sidewall.platforms.linux.watch_state import State
 
 NOTICED = "noticed"
 _SHARE = 50
@@ -92,7 +93,7 @@ class Watcher:
         self._notes: list[Held] = []
         self._quarantine: Quarantine | None = None
         self._search: Search | None = None
-        self._links: dict[str, Links] = {}
+        self._dealt_with: dict[str, tuple[Links, State]] = {}
         self._looked_after: set[str] = set()
         self._next = 0.0
         began = time.monotonic()
@@ -178,7 +179,7 @@ class Watcher:
         if self._quarantine is None:
             self._quarantine = Quarantine()
         restorer = Restorer(self._quarantine, final=final)
-        return restorer, Cleaner(restorer, tuple([root.path for root in self._roots]), self._held, self._links)
+        return restorer, Cleaner(restorer, tuple([root.path for root in self._roots]), self._held, self._dealt_with)
 
     def _searching(self) -> Search:
         if self._search is None:

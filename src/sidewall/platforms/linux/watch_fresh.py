@@ -16,6 +16,7 @@ from sidewall.platforms.linux.watch_git import HOOKS, modules, worktrees
 from sidewall.platforms.linux.watch_links import Links
 from sidewall.platforms.linux.watch_record import ALL, Recorded, look, open_directory, read
 from sidewall.platforms.linux.watch_restore import MANY, PUT_BACK
+from sidewall.platforms.linux.watch_state import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,14 +45,14 @@ _WHO = frozenset(((b"user", b"name"), (b"user", b"email")))
 class Cleaner:
     """Makes new repositories harmless.  ``looked_after`` are git directories (absolute) that a gitfile may name.
 
-    ``held`` are paths that mounts hold: what is in them was checked when it was carried out of the cell.  ``links`` are
-    those that looked through directories before.
+    ``held`` are paths that mounts hold: what is in them was checked when it was carried out of the cell.  ``known`` is
+    what earlier ones found right, by path.
     """
 
     def __init__(self, restorer: Restorer, roots: tuple[str, ...], held: tuple[str, ...],
-                 links: dict[str, Links]) -> None:
+                 known: dict[str, tuple[Links, State]]) -> None:
         self.looked_after: set[str] = set()
-        self._links = links
+        self._known = known
         self._restorer = restorer
         self._roots = tuple([os.fsencode(root) for root in roots])
         self._held = held
@@ -72,9 +73,12 @@ class Cleaner:
 
     module = entry
 
-    def worktree(self, above: int, name: str, path: str, depth: int) -> None:
-        """A new ``worktrees/<id>``, which must belong to the repository that holds it.  Never raises OSError."""
-        self._restorer.attempt(above, path, lambda: self._worktree(above, name, path, depth))
+    def worktree(self, above: int, name: str, path: str, depth: int, config: int) -> None:
+        """A new ``worktrees/<id>``, which must belong to the repository that holds it, whose directory is ``config``.
+
+        Never raises OSError.
+        """
+        self._restorer.attempt(above, path, lambda: self._worktree(above, name, path, depth, config))
 
     def gitfile(self, above: int, name: str, path: str) -> None:
         """A new file called ``.git``: it must lead to a repository that is looked after, so it comes last.
@@ -102,12 +106,15 @@ class Cleaner:
         try:
             if not depth:
                 # With all that is below it, so the rest meets files and directories only.
-                self._links.setdefault(path, Links()).sweep(fd, path, self._restorer, objects=self._restorer.final)
+                self._before(path)[0].sweep(fd, path, self._restorer, objects=self._restorer.final)
             self._directory(fd, path, depth)
         finally:
             os.close(fd)
 
-    def _worktree(self, above: int, name: str, path: str, depth: int) -> None:
+    def _before(self, path: str) -> tuple[Links, State]:
+        return self._known.setdefault(path, (Links(), State()))
+
+    def _worktree(self, above: int, name: str, path: str, depth: int, config: int) -> None:
         fd = -1
         try:
             status = look(above, name)
@@ -117,6 +124,7 @@ class Cleaner:
                 if common and common[0] == b"../..\n" and back and self.leads_to_worktree(back[0]):
                     self._config(fd, "config.worktree", path)
                     self._modules(fd, path, depth)
+                    self._before(path)[1].check(fd, path, self._restorer, config=config)
                     self.looked_after.add(path)
                     return
         finally:
@@ -138,6 +146,7 @@ class Cleaner:
             lambda: self._alternates(fd, path),
             lambda: self._modules(fd, path, depth),
             lambda: self._worktrees(fd, path, depth),
+            lambda: self._before(path)[1].check(fd, path, self._restorer, config=fd),
         ]
         for step in steps:
             self._restorer.attempt(fd, path, step)
@@ -147,7 +156,7 @@ class Cleaner:
         tree = gitfiles.Tree(fd)
         try:
             for worktree in worktrees(tree):
-                self.worktree(*tree.at(worktree), f"{path}/{worktree}", depth + 1)
+                self.worktree(*tree.at(worktree), f"{path}/{worktree}", depth + 1, fd)
         finally:
             tree.release()
 

@@ -4,8 +4,9 @@ Knows: gitrepository-layout(5), linked worktrees, git directories of submodules.
 Must not know: how an entry is put back; what is done with a repository that the cell made (``watch_fresh``).
 
 Objects, references, the index and logs are not here: they may change, but no link may come among them
-(``watch_links``).  Linked worktrees and submodules may come and
-go as well, so of those only what is there is compared, and what is new is looked at like any new repository.
+(``watch_links``), nor a path into the index that leads elsewhere (``watch_state``).  Linked worktrees and submodules
+may come and go as well, so of those only what is there is compared, and what is new is looked at like any new
+repository.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sidewall.platforms.linux.watch_fresh import Cleaner
     from sidewall.platforms.linux.watch_links import Links
     from sidewall.platforms.linux.watch_restore import Restorer
+    from sidewall.platforms.linux.watch_state import State
 
 HOOKS = Rule(comes=True, samples=True)
 INFO = Rule(comes=True, ignored=frozenset(("refs",)))
@@ -46,7 +48,7 @@ class Repository:
     Submodules' git directories and linked worktrees' parts below it are repositories of their own.
     """
 
-    __slots__ = ("_links", "complete", "modules", "path", "was", "worktrees")
+    __slots__ = ("_links", "_state", "complete", "modules", "path", "was", "worktrees")
 
     def __init__(self, recorder: Recorder, above: int, name: str, path: str, depth: int = 0,
                  rule: Rule = GIT) -> None:
@@ -55,6 +57,7 @@ class Repository:
         self.modules: dict[str, Repository] = {}
         self.worktrees: dict[str, Repository] = {}
         self._links: Links | None = None
+        self._state: State | None = None
         self.was = recorder.record(above, name, rule)
         self.complete = recorder.complete
         if self.was.kind != record.DIRECTORY:
@@ -62,6 +65,10 @@ class Repository:
         fd = os.open(name, record.OPEN_DIRECTORY, dir_fd=above)
         tree = gitfiles.Tree(fd)
         try:
+            from sidewall.platforms.linux.watch_state import State
+
+            self._state = State()
+            self._state.record(fd)
             if not depth:
                 # With all that is below it: submodules and linked worktrees too.
                 from sidewall.platforms.linux.watch_links import Links
@@ -80,8 +87,10 @@ class Repository:
             tree.release()
             os.close(fd)
 
-    def check(self, restorer: Restorer, above: int, name: str, cleaner: Cleaner, depth: int = 0) -> None:
-        """Puts back what differs, and makes harmless what came into it.  Raises OSError."""
+    def check(self, restorer: Restorer, above: int, name: str, cleaner: Cleaner, depth: int = 0,
+              config: int = -1) -> None:
+        """Puts back what differs, and makes harmless what came into it.  ``config`` is a descriptor of the git
+        directory with the configuration, for a linked worktree's part.  Raises OSError."""
         restorer.check(above, name, self.was, self.path, strict=True)
         cleaner.looked_after.add(self.path)
         if self.was.kind != record.DIRECTORY:
@@ -101,11 +110,13 @@ class Repository:
                 known = self.worktrees.get(worktree)
                 if known is not None:
                     _moved(parent, last, known.was, cleaner)
-                    known.check(restorer, parent, last, cleaner, depth + 1)
+                    known.check(restorer, parent, last, cleaner, depth + 1, fd)
                 else:
-                    cleaner.worktree(parent, last, f"{self.path}/{worktree}", depth + 1)
+                    cleaner.worktree(parent, last, f"{self.path}/{worktree}", depth + 1, fd)
             if self._links is not None:
                 self._links.sweep(fd, self.path, restorer, objects=restorer.final)
+            if self._state is not None:
+                self._state.check(fd, self.path, restorer, config=config if config >= 0 else fd)
         finally:
             tree.release()
             os.close(fd)
