@@ -199,8 +199,10 @@ def test_backup_and_restore_count_only_where_the_open_says_so() -> None:
     assert backup_rights(restore) == 0x11F0116
     assert backup_rights(MEMBER.replace(privileges=backup.privileges | restore.privileges)) == 0x11F01BF
     assert check(closed, MAXIMUM_ALLOWED, backup, before=backup_rights(backup)).mask == backup_rights(backup)
-    high = MEMBER.replace(integrity=0x1000)  # what is given before is not judged by the label either
-    assert check(closed, FILE_WRITE_DATA, high, before=FILE_WRITE_DATA).certain
+    low = MEMBER.replace(integrity=0x1000)  # what is given before is not judged by the label either
+    assert check(closed, FILE_WRITE_DATA, low, before=FILE_WRITE_DATA).certain
+    up = check(closed + "S:(ML;;NR;;;HI)", MAXIMUM_ALLOWED, backup, before=backup_rights(backup))
+    assert (up.verdict, up.mask, up.lower) == (GRANTED, backup_rights(backup), backup_rights(backup))
 
 
 @pytest.mark.parametrize(("dacl", "desired", "mask"), [
@@ -245,12 +247,14 @@ def test_entries_outside_the_model_are_refused_wherever_they_stand(kind: int) ->
         entries = (*plain.dacl.aces[:place], strange, *plain.dacl.aces[place:])
         answer = access_check(plain.replace(dacl=Acl(aces=entries)), MEMBER, 0x1, MAPPINGS["file"])
         assert (answer.verdict, answer.status) == (CANNOT_PROVE, "outside_model")
-        assert f"entry {place} of the DACL" in answer.reason
-        assert answer.upper == 0x1
+        assert answer.reason == f"entry {place} of the DACL is of a type that this model does not judge"
+        assert (answer.mask, answer.lower, answer.upper) == (0, 0, 0x1)
         handed_down = (*plain.dacl.aces[:place], strange.replace(flags=INHERIT_ONLY), *plain.dacl.aces[place:])
         assert access_check(plain.replace(dacl=Acl(aces=handed_down)), MEMBER, 0x1, MAPPINGS["file"]).granted
     most = access_check(plain.replace(dacl=Acl(aces=(strange,))), MEMBER, MAXIMUM_ALLOWED, MAPPINGS["file"])
     assert (most.verdict, most.upper) == (CANNOT_PROVE, FILE_ALL_ACCESS)
+    write = access_check(plain.replace(dacl=Acl(aces=(strange,))), MEMBER, 0x2, MAPPINGS["file"], trace=True)
+    assert (write.upper, [step.step for step in write.trace]) == (0x2, ["request"])
 
 
 @pytest.mark.parametrize(("kind", "refused"), [
@@ -262,7 +266,9 @@ def test_what_else_limits_access_is_refused_what_only_audits_is_not(kind: int, r
     sd = sddl.parse(FOREIGN + "D:(A;;FR;;;WD)").replace(sacl=Acl(aces=(audit, entry)))
     answer = access_check(sd, MEMBER, FILE_READ_DATA, MAPPINGS["file"])
     assert answer.verdict == (CANNOT_PROVE if refused else GRANTED)
-    assert not refused or "entry 1 of the SACL" in answer.reason
+    assert not refused or answer.reason == "entry 1 of the SACL is of a type that this model does not judge"
+    alone = access_check(sd.replace(sacl=Acl(aces=(entry,))), MEMBER, FILE_READ_DATA, MAPPINGS["file"])
+    assert alone.verdict == answer.verdict
     handed_down = sd.replace(sacl=Acl(aces=(audit, entry.replace(flags=INHERIT_ONLY))))
     assert access_check(handed_down, MEMBER, FILE_READ_DATA, MAPPINGS["file"]).granted
 
@@ -312,6 +318,17 @@ def test_an_answer_explains_itself() -> None:
     assert quiet.explain() == ["granted (success) mask 0x1f01ff"]
     last = check(FOREIGN, FILE_READ_DATA, trace=True).trace[-1]
     assert str(last) == "no DACL 0x0: grants all, except to an AppContainer"
+
+
+def test_the_trace_without_a_dacl() -> None:
+    assert [step.step for step in check(MINE, FILE_READ_DATA, trace=True).trace] == ["request", "owner", "no DACL"]
+    assert [step.step for step in check(FOREIGN, FILE_READ_DATA, trace=True).trace] == ["request", "no DACL"]
+
+
+def test_answers_that_are_given_again_and_again_are_made_once() -> None:
+    for text in (FOREIGN + "D:(A;;FR;;;WD)", FOREIGN + "D:"):
+        assert check(text, FILE_READ_DATA) is check(text, FILE_READ_DATA)
+        assert check(text, FILE_READ_DATA, trace=True) is not check(text, FILE_READ_DATA)
 
 
 def test_a_token_stays_a_value_after_it_was_asked() -> None:

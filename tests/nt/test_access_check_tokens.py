@@ -211,6 +211,7 @@ def test_the_maximum_of_an_owner_that_is_not_listed() -> None:
     assert check(f"{MINE}D:(A;;0x1;;;WD)", MAXIMUM_ALLOWED, BOUND.replace(restricting=(EVERYONE,))).upper == 1
     process = check(f"O:BAG:BAD:(A;;0x30;;;WD)(A;;0x10;;;{CAP})", MAXIMUM_ALLOWED, WRITES, "process")
     assert (process.lower, process.mask, process.upper) == (0x10, 0x10, 0x30)
+    assert process.readings == (MAXIMUM_WRITE_RESTRICTED, PROCESS_WRITE_MASK)
 
 
 LABELS = {UNTRUSTED: "S-1-16-0", LOW: "LW", MEDIUM: "ME", HIGH: "HI", SYSTEM: "SI"}
@@ -270,7 +271,7 @@ def test_labels_whose_masks_the_documents_contradict(policy: str) -> None:
     text = f"{ALL_FOR_ALL}S:(ML;;{policy};;;HI)"
     answer = check(text, FILE_READ_DATA, FREE)
     assert (answer.verdict, answer.status, answer.readings) == (CANNOT_PROVE, "open_question", (LABEL_READ_EXECUTE,))
-    assert (answer.lower, answer.upper) == (0, FILE_READ_DATA)
+    assert (answer.mask, answer.lower, answer.upper) == (0, 0, FILE_READ_DATA)
     assert check(text, FILE_READ_DATA, FREE.replace(integrity=HIGH)).certain
     assert not check(f"O:BAG:BAD:S:(ML;;{policy};;;HI)", FILE_READ_DATA, FREE).possible
     most = check(text, MAXIMUM_ALLOWED, FREE)
@@ -287,7 +288,9 @@ def test_a_low_process_cannot_read_a_medium_one() -> None:
     assert check(text, READ_CONTROL, low, "process").verdict == CANNOT_PROVE
     most = check(text, MAXIMUM_ALLOWED, low, "process")
     assert (most.verdict, most.lower, most.upper) == (CANNOT_PROVE, 0x101001, 0x121001)
-    assert most.readings == (LABEL_READ_EXECUTE,)
+    assert (most.readings, most.mask) == ((LABEL_READ_EXECUTE,), 0)
+    named = check(text, MAXIMUM_ALLOWED | READ_CONTROL, low, "process")
+    assert (named.verdict, named.lower, named.upper) == (CANNOT_PROVE, 0, 0x121001)
     assert check(text, 0x10, FREE, "process").certain
     read_only_label = f"{MINE}D:(A;;0x1fffff;;;WD)S:(ML;;NR;;;ME)"
     assert check(read_only_label, 0x20, low, "process").certain

@@ -24,6 +24,7 @@ from sidewall.nt.access_check_answer import (
     OUTSIDE_MODEL,
     OWNER_READ_CONTROL,
     PRIVILEGE_NOT_HELD,
+    PROCESS_WRITE_MASK,
     SUCCESS,
     Answer,
     Step,
@@ -37,7 +38,6 @@ from sidewall.nt.mask import (
     FILE_GENERIC_READ,
     FILE_GENERIC_WRITE,
     FILE_TRAVERSE,
-    GENERIC_BITS,
     MAXIMUM_ALLOWED,
     READ_CONTROL,
     WRITE_DAC,
@@ -57,9 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = ["access_check", "backup_rights", "write_mask"]
 
-_JUDGED_ELSEWHERE = frozenset({
-    aces.SYSTEM_SCOPED_POLICY_ID, aces.SYSTEM_PROCESS_TRUST_LABEL, aces.SYSTEM_ACCESS_FILTER,
-})
+_JUDGED_ELSEWHERE = (aces.SYSTEM_SCOPED_POLICY_ID, aces.SYSTEM_PROCESS_TRUST_LABEL)
 
 _TAKES_OWNERSHIP = frozenset({"SeTakeOwnershipPrivilege", "SeRelabelPrivilege"})
 
@@ -84,7 +82,7 @@ def access_check(
     were given already and are not judged again (`backup_rights`).  With ``trace`` the answer holds its steps.
     """
     steps: list[Step] | None = [] if trace else None
-    request = map_generic(desired, mapping) if desired & GENERIC_BITS else desired
+    request = map_generic(desired, mapping)
     asked = request & ~MAXIMUM_ALLOWED
     if steps is not None:
         steps.append(Step(step="request", bits=request, note=f"0x{desired:x} with generic bits mapped"))
@@ -109,20 +107,19 @@ def access_check(
                 return _denied(f"the mandatory label takes away 0x{lost:x}", steps)
 
     # Privileges: what they give leaves the request before the DACL is asked.
-    most = request & MAXIMUM_ALLOWED
-    given = previously_granted if most else previously_granted & asked
+    given = previously_granted
     if asked & ACCESS_SYSTEM_SECURITY & ~given:
         if "SeSecurityPrivilege" not in token.privileges:
             return _denied("ACCESS_SYSTEM_SECURITY needs SeSecurityPrivilege", steps, PRIVILEGE_NOT_HELD)
         given |= ACCESS_SYSTEM_SECURITY
-    if asked & WRITE_OWNER & ~given and not _TAKES_OWNERSHIP.isdisjoint(token.privileges):
+    if asked & WRITE_OWNER and not _TAKES_OWNERSHIP.isdisjoint(token.privileges):
         given |= WRITE_OWNER
     left = asked & ~given
 
     passes = Passes(entries, owner, token, mapping, owner_rights, steps)
     if steps is not None:
         _tell_given(given, passes, owner, steps)
-    if most:
+    if request & MAXIMUM_ALLOWED:
         return _maximum(passes, left, given, limits, steps)
     refused = passes.refused_by(left)
     if refused:
@@ -135,29 +132,36 @@ def access_check(
 
 def _maximum(passes: Passes, left: int, given: int, limits: tuple[int, int, str], steps: list[Step] | None) -> Answer:
     """All that can be had; what was asked for by name must be in it."""
-    bounds = passes.most(left)
+    certain, best, widest = passes.most(left)
     readings: list[str] = []
-    if bounds[0] != bounds[2]:
+    if certain != widest:
         readings.append(MAXIMUM_WRITE_RESTRICTED)
-        if (bounds[2] ^ bounds[1]) & READ_CONTROL:
+        if (widest ^ best) & READ_CONTROL:
             readings.append(OWNER_READ_CONTROL)
-    lower, mask, upper = [
-        0 if left & ~(bound & limit) else bound & limit | given
-        for bound, limit in zip(bounds, (limits[0], limits[1], limits[1]), strict=True)
-    ]
+        if (widest ^ best) & ~READ_CONTROL:
+            readings.append(PROCESS_WRITE_MASK)
+    surely, at_most, question = limits
+    lower = _with_named(certain & surely, left, given)
+    mask = _with_named(best & at_most, left, given)
+    upper = _with_named(widest & at_most, left, given)
     if not mask:
         return _denied("nothing, or not all that was asked for by name, can be granted", steps, upper=upper,
                        readings=tuple(readings) if upper else ())
-    if mask & ~limits[0] & ~given:
-        return _open(lower, upper, (limits[2], *readings), steps)
+    if mask & ~surely & ~given:
+        return _open(lower, upper, (question, *readings), steps)
     return _granted(lower, mask, upper, tuple(readings), steps)
 
 
-def _judged_elsewhere(sacl: Acl) -> int:
+def _with_named(bound: int, left: int, given: int) -> int:
+    """What is granted, the bits that were given before included; nothing if a bit that was named is missing."""
+    return 0 if left & ~bound else bound | given
+
+
+def _judged_elsewhere(sacl: Acl | None) -> int:
     """The index of the first entry that limits access by rules outside this model, -1 if there is none."""
-    for index, ace in enumerate(sacl.aces):
-        unknown = ace.type > aces.SYSTEM_ACCESS_FILTER
-        if (unknown or ace.type in _JUDGED_ELSEWHERE) and not ace.flags & aces.INHERIT_ONLY:
+    for index, ace in enumerate(() if sacl is None else sacl.aces):
+        newer = ace.type >= aces.SYSTEM_ACCESS_FILTER
+        if (newer or ace.type in _JUDGED_ELSEWHERE) and not ace.flags & aces.INHERIT_ONLY:
             return index
     return -1
 
@@ -169,11 +173,8 @@ def _unjudged(sd: SecurityDescriptor, request: int, mapping: GenericMapping, fou
     elif sd.owner is None or sd.group is None:
         status, reason = INVALID_SECURITY_DESCR, "the descriptor has no owner or no group"
     else:
-        status = OUTSIDE_MODEL
-        acl, name = (sd.dacl, "DACL") if found >= 0 else (sd.sacl, "SACL")
-        index = found if found >= 0 or acl is None else _judged_elsewhere(acl)
-        kind = acl.aces[index].type if acl is not None else 0
-        reason = f"entry {index} of the {name} is of type 0x{kind:02x}, which this model does not judge"
+        where = f"entry {found} of the DACL" if found >= 0 else f"entry {_judged_elsewhere(sd.sacl)} of the SACL"
+        status, reason = OUTSIDE_MODEL, f"{where} is of a type that this model does not judge"
     upper = (request & ~MAXIMUM_ALLOWED) | (mapping.all if request & MAXIMUM_ALLOWED else 0)
     return Answer(verdict=CANNOT_PROVE, mask=0, lower=0, upper=upper or ALL_BITS, status=status, reason=reason,
                   trace=tuple(steps or ()))
