@@ -133,6 +133,37 @@ def test_L123_by_hand(guard: Guard, world: World, folder: str) -> None:
     guard.judge(outcome, world.use_git(place) if place.is_dir() else [])
 
 
+def probe_index(hook):
+    import hashlib
+    import struct
+    import subprocess
+
+    def shell(line, data=b""):
+        return subprocess.run(["sh", "-c", line], input=data, capture_output=True, timeout=20).stdout.decode().strip()
+
+    shell("git init -q sub; cd sub; echo x > x; git add x; git commit -qm x")
+    for place in (".", "sub"):
+        oid = shell("cd " + place + "; git hash-object -w --stdin", hook.encode())
+        body = b"DIRC" + struct.pack(">II", 2, 1)
+        path = b".git/hooks/post-checkout"
+        one = struct.pack(">10I", *[0] * 6, 0o100755, 0, 0, 0) + bytes.fromhex(oid)
+        one += struct.pack(">H", len(path)) + path
+        body += one + bytes(8 - len(one) % 8)
+        attempt("remove", os.unlink, place + "/.git/index")
+        with open(place + "/.git/index", "wb") as file:
+            file.write(body + hashlib.sha1(body).digest())
+
+
+@RESTORED
+@pytest.mark.parametrize("folder", [".", "sub"])
+def test_L123_an_index_that_names_a_hook(guard: Guard, world: World, folder: str) -> None:
+    """`git checkout -- .` writes whatever path the index names."""
+    outcome = guard.attack(world, probe_index, hook=world.evil_hook())
+    for words in ("status", "checkout -- .", "checkout -q -b later"):
+        git(world.workspace / folder, *words.split(), home=world.home, check=False)
+    guard.judge(outcome, world.fired())
+
+
 SESSION = """
 import sys, sidewall
 with sidewall.Sandbox(tier=sys.argv[1]) as box:
