@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import _socket
 import _thread
-import ctypes
 import os
 import select
 import stat
+import struct
 
-from sidewall.platforms.linux import listeners, seccomp, syscalls
+from sidewall.platforms.linux import listeners, native, seccomp, syscalls
 from sidewall.platforms.linux.build import mount_id
 
 TYPE_CHECKING = False
@@ -237,22 +237,20 @@ class Mediator:
             return
 
 
-class _Span(ctypes.Structure):
-    """struct iovec."""
-
-    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+_SPAN = struct.Struct("@PN")
+"""struct iovec: address and length."""
 
 
 def _read(thread: int, pointer: int, length: int) -> bytes:
     """Memory of a waiting thread, copied once; also of a program that made itself undumpable, whose /proc/<pid>/mem
     belongs to root.  Raises OSError."""
-    buffer = ctypes.create_string_buffer(length)
-    local, remote = _Span(ctypes.addressof(buffer), length), _Span(pointer, length)
-    copied = syscalls.libc.process_vm_readv(thread, ctypes.byref(local), ctypes.c_ulong(1), ctypes.byref(remote),
-                                            ctypes.c_ulong(1), ctypes.c_ulong(0))
+    buffer = native.buffer(length)
+    local, remote = _SPAN.pack(native.addressof(buffer), length), _SPAN.pack(pointer, length)
+    copied = syscalls.libc.process_vm_readv(thread, local, native.ulong(1), remote, native.ulong(1), native.ulong(0))
     if copied != length:
         raise OSError(EFAULT, "the address is not readable")
-    return buffer.raw
+    content: bytes = buffer.raw
+    return content
 
 
 def raise_open_files() -> None:
@@ -282,7 +280,7 @@ def _connect_by_name(socket: _socket.socket, name: bytes) -> int:
 def _raw_connect(descriptor: int, address: bytes) -> int:
     if syscalls.libc.connect(descriptor, address, len(address)) == 0:
         return 0
-    return ctypes.get_errno()
+    return native.get_errno()
 
 
 def _has_failed(socket: _socket.socket, errno: int) -> bool:
