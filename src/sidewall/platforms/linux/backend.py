@@ -41,7 +41,7 @@ class LinuxBackend:
     def facts(self, policy: Policy, *, tier: str = "auto") -> LinuxFacts:
         """See ``contract.Backend.facts``.  The spare that was asked stays ready for ``apply``."""
         spare = spares.take(kinds_for(policy, tier))
-        found = facts.gather(policy, spare.report, listings=tier == steps.LANDLOCK)
+        found = facts.gather(policy, lambda: _report(spare), listings=tier == steps.LANDLOCK)
         spares.give_back(spare)
         return found
 
@@ -77,6 +77,13 @@ class LinuxBackend:
         from sidewall.platforms.linux import cgroups, lease
 
         return (*lease.recover(), *cgroups.recover(cgroups.places()))
+
+
+def _report(spare: spares.Spare) -> dict[str, Any]:
+    """What the spare says, which takes it a while: what ``apply`` needs is imported meanwhile."""
+    from sidewall.platforms.linux import lease, lower, watch  # noqa: F401
+
+    return spare.report()
 
 
 class _Made:
