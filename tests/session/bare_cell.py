@@ -36,7 +36,7 @@ class BareChild:
         self._exit: Exit | None = None
         self.pid = process.pid
         self.status_fd = os.pidfd_open(process.pid)
-        self.master_fd = master
+        self.master_fd = self.keys_fd = master
 
     def wait(self, timeout: float | None = None) -> Exit | None:
         if self._exit is None:
@@ -62,11 +62,15 @@ class BareChild:
                 else:
                     os.kill(self.pid, number)
 
+    def resize(self, rows: int, columns: int) -> None:
+        if self.master_fd >= 0:
+            fcntl.ioctl(self.master_fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
     def close(self) -> None:
         for fd in (self.status_fd, self.master_fd):
             if fd >= 0:
                 os.close(fd)
-        self.status_fd = self.master_fd = -1
+        self.status_fd = self.master_fd = self.keys_fd = -1
 
 
 class BareCell:

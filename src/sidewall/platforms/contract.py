@@ -38,13 +38,24 @@ class Child(Protocol):
     status_fd: int
     """Readable when the command has ended (or the cell is gone): poll it, then call ``wait``."""
     master_fd: int
-    """The pseudo terminal's master side for a command with a terminal, else -1.  Owned by the child object."""
+    """What a command with a terminal shows is read here (the master side of its pseudo terminal), else -1.  Owned by
+    the child object."""
+    keys_fd: int
+    """What is typed at that terminal is written here: ``master_fd`` itself, where a terminal has one descriptor for
+    both; else -1.  Owned by the child object."""
 
     def wait(self, timeout: float | None = None) -> Exit | None:
         """Blocks until the end; None when ``timeout`` seconds pass first.  Raises CellGone."""
 
     def signal(self, number: int, *, tree: bool = False) -> None:
-        """Sends a signal to the process, or to it, its session and all its descendants.  No error if it has ended."""
+        """Sends a signal to the process, or to it, its session and all its descendants.  No error if it has ended.
+
+        Windows has no signals: an interrupt (2) is typed where there is a terminal, everything else ends the process or
+        the tree.
+        """
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tells the terminal, and by it the command, its new size.  Nothing where it is gone, or never was."""
 
     def close(self) -> None:
         """Releases descriptors; the command goes on."""

@@ -73,7 +73,7 @@ class Started:
         self._on_terminal = size is not None
         self._ends = (stdio.stdin, stdio.stdout, stdio.stderr)
         if size is not None:
-            self._ends = (os.dup(self._child.master_fd), os.dup(self._child.master_fd), -1)
+            self._ends = (os.dup(self._child.keys_fd), os.dup(self._child.master_fd), -1)
 
     def _finish(self, end: Exit) -> None:
         """What follows the end, once.  Raises MachineError when settling or the audit log fails."""
@@ -113,7 +113,7 @@ class Started:
         """Tells the terminal, and by it the command, its new size.  Raises ValueError without a terminal."""
         if not self._on_terminal:
             raise ValueError("the command has no terminal")
-        terminal.resize(self._child.master_fd, rows, columns)
+        self._child.resize(*terminal.checked(rows, columns))
 
     def __del__(self) -> None:
         child = getattr(self, "_child", None)

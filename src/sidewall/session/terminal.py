@@ -9,9 +9,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import sys
-
-from sidewall.errors import MachineError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,20 +84,9 @@ def size(tty: bool | tuple[int, int]) -> tuple[int, int] | None:
     return rows, columns
 
 
-def resize(master: int, rows: int, columns: int) -> None:
-    """Sets the size of a terminal, which signals its foreground processes; nothing where it is gone (-1).
-
-    Raises:
-        ValueError: the size cannot be.
-    """
-    rows, columns = size((rows, columns)) or DEFAULT_SIZE
-    if master < 0:
-        return
-    if sys.platform == "win32":
-        raise MachineError("a descriptor is no terminal on Windows")
-    import termios
-
-    termios.tcsetwinsize(master, (rows, columns))
+def checked(rows: int, columns: int) -> tuple[int, int]:
+    """The size itself.  Raises ValueError when it cannot be."""
+    return size((rows, columns)) or DEFAULT_SIZE
 
 
 def close_quietly(file: Any) -> None:

@@ -47,7 +47,7 @@ class LinuxChild:
         self._names = names
         self.pid = pid
         self.status_fd = status
-        self.master_fd = master
+        self.master_fd = self.keys_fd = master
         self._exit: Exit | None = None
         self._failure: OSError | None = None
 
@@ -88,11 +88,17 @@ class LinuxChild:
             except CellGone:
                 return
 
+    def resize(self, rows: int, columns: int) -> None:
+        """See ``contract.Child.resize``."""
+        if self.master_fd >= 0:
+            _resize(self.master_fd, (rows, columns))
+
     def close(self) -> None:
         """See ``contract.Child.close``."""
         if self.master_fd >= 0:
             os.close(self.master_fd)
-        status, self.status_fd, self.master_fd = self.status_fd, -1, -1
+        status, self.status_fd = self.status_fd, -1
+        self.master_fd = self.keys_fd = -1
         # Should it run on, then only init knows.
         self._cell.running.discard(self._token)
         if status >= 0:
@@ -388,7 +394,6 @@ def _receive_master(status: int) -> tuple[bytes, int]:
 
 
 def _resize(master: int, size: tuple[int, int]) -> None:
-    import fcntl
-    import struct
+    import termios
 
-    fcntl.ioctl(master, 0x5414, struct.pack("HHHH", size[0], size[1], 0, 0))
+    termios.tcsetwinsize(master, size)
