@@ -176,6 +176,7 @@ def test_a_defaulted_list_gives_way_to_what_comes_down() -> None:
     for parent, want in (("D:(A;OI;FR;;;WD)", "D:(A;;FR;;;WD)"), ("D:(A;CI;FR;;;WD)", "D:(A;;FA;;;SY)")):
         made = inherit.child(sddl.parse(parent), given, container=False, owner=USER, group=GROUP)
         assert same(made, want)
+        assert made.control == SE_DACL_PRESENT
 
 
 def test_protection_of_the_creators_list_is_kept_and_the_parents_is_not() -> None:
@@ -268,6 +269,7 @@ def test_an_audit_entry_may_watch_for_access_system_security() -> None:
     ("S:AI(AU;OISA;FA;;;WD)", "S:P(AU;IDSA;FR;;;BU)", tokens.MEDIUM, "S:P(AU;SA;FR;;;BU)"),
     ("S:(AU;OISA;FA;;;WD)", "S:", tokens.MEDIUM, "S:"),
     (None, "S:(AU;IDSA;FR;;;BU)", tokens.MEDIUM, "S:(AU;IDSA;FR;;;BU)"),
+    ("S:(AU;OISA;FA;;;WD)", "D:(A;;FA;;;SY)", tokens.MEDIUM, "D:(A;;FA;;;SY)S:(AU;SA;FA;;;WD)"),
 ])
 def test_labels_and_audit_entries(parent: str | None, creator: str | None, integrity: int, made: str) -> None:
     sd = new(parent, creator, integrity=integrity)
@@ -304,9 +306,17 @@ def test_a_list_has_the_revision_that_its_entries_need() -> None:
         again = inherit.reinherit(child, parent, container=False)
         assert again.dacl is not None
         assert again.dacl.revision == revision
-    unused = inherit.reinherit(SecurityDescriptor(dacl=plain), special, container=True)
+    own = SecurityDescriptor(dacl=Acl(aces=(entry.replace(flags=0),), revision=4))
+    unused = inherit.reinherit(SecurityDescriptor(dacl=plain), own, container=True)
     assert unused.dacl is not None
-    assert unused.dacl.revision == 4
+    assert unused.dacl.revision == 2
+
+
+def test_reinheriting_keeps_all_other_control_bits() -> None:
+    sd = SecurityDescriptor(owner=USER, dacl=Acl(), sacl=Acl(), control=0x4029, rm_control=7)
+    for sacl, bit in ((False, SE_DACL_AUTO_INHERITED), (True, SE_SACL_AUTO_INHERITED)):
+        again = inherit.reinherit(sd, SecurityDescriptor(), container=False, sacl=sacl)
+        assert again == sd.replace(control=sd.control | bit)
 
 
 def test_a_labels_mask_is_a_policy_and_is_not_mapped() -> None:
@@ -360,6 +370,8 @@ def test_reinheriting_a_sacl_touches_no_dacl() -> None:
     parent = sddl.parse("D:(A;OI;FX;;;BU)S:(ML;OI;NW;;;LW)")
     sd = inherit.reinherit(child, parent, container=False, sacl=True)
     assert same(sd, "D:(A;;FR;;;WD)S:AI(AU;SA;FR;;;WD)(ML;ID;NW;;;LW)")
+    assert same(inherit.reinherit(sddl.parse("S:(AU;SA;FR;;;WD)"), SecurityDescriptor(), container=False, sacl=True),
+                "S:AI(AU;SA;FR;;;WD)")
     kept = sddl.parse("S:P(ML;;NW;;;HI)")
     assert inherit.reinherit(kept, parent, container=False, sacl=True) == kept
     bare = sddl.parse("D:(A;;FR;;;WD)")

@@ -98,6 +98,26 @@ def test_two_names_of_one_file_are_one_change() -> None:
     assert not again.changes
 
 
+def test_an_object_that_stays_open_is_no_doubt() -> None:
+    model = Tree.build([Item(path="C:\\", sd=sddl.parse("O:BAG:BAD:AI(A;CI;FA;;;BA)"), directory=True),
+                        Item(path="C:\\open", sd=sddl.parse("O:BAG:BAD:NO_ACCESS_CONTROL")),
+                        Item(path="C:\\closed", sd=sddl.parse("O:BAG:BAD:NO_ACCESS_CONTROL"), directory=True)])
+    done = propagate(model, "C:\\")
+    assert [change.path for change in done.changes] == ["C:\\closed"]
+    assert [str(doubt) for doubt in done.doubts] == [
+        "C:\\closed: it has no DACL and is open to all; an inherited entry closes it, and undoing that leaves it empty"]
+
+
+@pytest.mark.parametrize("text", ["O:BAG:BAD:NO_ACCESS_CONTROL", "O:BAG:BA", "O:BAG:BAD:"])
+def test_a_directory_without_entries_takes_away_what_was_inherited(text: str) -> None:
+    model = tree(a="O:BAG:BAD:AI(A;;FR;;;WD)(A;ID;FA;;;BA)")
+    root = model.get(ROOT)
+    assert root is not None
+    done = propagate(model.with_descriptors({root.id: sddl.parse(text)}), ROOT)
+    assert dacl(done.tree, "a") == "D:AI(A;;FR;;;WD)"
+    assert not done.doubts
+
+
 def test_several_names_of_a_file_that_does_not_change_are_no_doubt() -> None:
     model = tree(f={"sd": OWN, "links": 2})
     assert propagate(model, ROOT).doubts

@@ -78,6 +78,31 @@ def test_what_the_parent_lends(file: str, parent: int, desired: int, expected: b
     assert not alone.granted or expected
 
 
+def test_answers_say_what_was_asked() -> None:
+    file, folder = place(to_all(0x1), path=r"C:\f"), place(NOTHING, directory=True, path=r"C:\d")
+    asked = operations.open_file(file, None, TOKEN, 0x21)
+    assert (asked.what, asked.path, asked.desired) == ("open the file for FILE_READ_DATA | FILE_EXECUTE", r"C:\f", 0x21)
+    asked = operations.open_file(folder, folder, TOKEN, bits.DELETE | bits.SYNCHRONIZE)
+    assert asked.what == "open the directory for DELETE | SYNCHRONIZE"
+    assert (asked.desired, asked.mask, asked.lower, asked.upper) == (bits.DELETE | bits.SYNCHRONIZE, 0, 0, 0)
+    assert [part.what for part in asked.parts] == [asked.what, "the parent's FILE_DELETE_CHILD"]
+    lending = place(to_all(0x40), directory=True, path="C:\\")
+    asked = operations.open_file(file, lending, TOKEN, bits.DELETE | 0x1)
+    assert (asked.mask, asked.lower, asked.upper) == (bits.DELETE | 0x1,) * 3
+    assert asked.joined == "any"
+    through = asked.parts[1]
+    assert (through.what, through.joined) == ("through the parent", "all")
+    assert [part.what for part in through.parts] == [
+        "the parent's FILE_DELETE_CHILD", "open the file for FILE_READ_DATA"]
+    most = operations.open_file(file, None, TOKEN, bits.MAXIMUM_ALLOWED)
+    assert most.what == "open the file for all that is granted"
+    assert most.desired == bits.MAXIMUM_ALLOWED
+    bare = operations.check("x", file, TOKEN.replace(privileges=frozenset({"SeBackupPrivilege"})), 0x20)
+    assert not bare.possible
+    assert bare.answer is not None
+    assert bare.answer.trace == ()
+
+
 def test_the_read_only_attribute_stops_data_writes_of_files_alone() -> None:
     for directory in (False, True):
         file = place(to_all(0x1F01FF), read_only=True, directory=directory)
@@ -256,6 +281,7 @@ def test_hard_links() -> None:
     there = place(to_all(0x2 | ADD), directory=True)
     assert sure(operations.link_file(place(to_all(bits.FILE_WRITE_ATTRIBUTES)), there, TOKEN))
     assumed_one = operations.link_file(place(NOTHING), there, TOKEN)  # MS-FSA names no right on the file
+    assert place(OPEN).links == 1
     assert (assumed_one.verdict, assumed_one.certain, assumed_one.readings) == (GRANTED, False, (LINK_RIGHT,))
     assert not sure(operations.link_file(place(OPEN), place(to_all(0x4 | ADD), directory=True), TOKEN))
     assert not sure(operations.link_file(place(OPEN, directory=True), there, TOKEN))

@@ -132,7 +132,7 @@ def _doubts(before: SecurityDescriptor, after: SecurityDescriptor, above: Securi
     else:
         if mine.aces and not before.control & (bits.SE_SACL_AUTO_INHERITED if sacl else bits.SE_DACL_AUTO_INHERITED):
             found.append(NOT_CONVERTED)
-        if not sacl and _moves(mine):
+        if _moves(mine):
             found.append(ORDER)
     if handed is not None and any(ace.inherited_object_type for ace in handed.aces):
         found.append(OBJECT_ENTRY)
