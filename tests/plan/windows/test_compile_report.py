@@ -197,3 +197,9 @@ def test_names_are_held_in_full_only_where_nothing_is_writable(tier: str) -> Non
     reason = line(compiled(tier=tier), "protected-names").reason
     assert "absent deeper down" in reason and ("FILE_DELETE_CHILD" in reason) == (tier == "token")
     assert "too large" in line(compiled(tier=tier, scanned=False), "protected-names").reason
+
+
+def test_a_group_that_is_deny_only_opens_nothing() -> None:
+    wide = (Wide(path=r"D:\admins", who=known.ADMINISTRATORS, mask=FULL),)
+    plan = compiled(tier="token", wide=wide, groups=ADMIN_GROUPS)
+    assert r"D:\admins" not in line(plan, "write-outside").reason

@@ -200,6 +200,9 @@ def test_the_private_directory(tier: str) -> None:
     for rights in (mask.FILE_ADD_FILE, mask.FILE_READ_DATA, mask.FILE_MODIFY):
         assert can(rights)
     assert not can(mask.WRITE_DAC) and not can(mask.WRITE_OWNER)
+    # Who made a file there owns it, and still does not change who may open it.
+    made_inside = sddl.parse(f"O:{token.user}G:{token.user}{made.sddl}")
+    assert access_check(made_inside, token, mask.WRITE_DAC, mask.MAPPINGS["file"]).verdict == "denied"
     # The account is a restricting SID of all its cells; what another policy's cell could write names no account.
     assert str(OFFLINE) not in made.sddl
     other = result(of(compiled(tier=tier, install="another"), TokenRecipe)[0])
@@ -288,3 +291,11 @@ def test_nothing_is_elevated_or_changed_for_a_cells_network() -> None:
     """The filters of two policies, of two cells, of two proxies are the same: set-up made them once."""
     first, second = compiled(), compiled(policy(":read-only", network=Network(loopback_ports=(5432,))))
     assert of(first, NetworkFilters) == of(second, NetworkFilters)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_what_leaks_stays_closed_whatever_range_is_reserved(version: int) -> None:
+    filters = windows_network.offline(OFFLINE, (1, 65535)).filters
+    for what in ("a question here", "a file share here", "an echo here"):
+        assert blocked(filters, CLASSES[what], version)
+    assert not blocked(filters, CLASSES["a server of the host's"], version)
