@@ -281,3 +281,11 @@ def test_the_way_to_a_name_in_a_nested_root_stays_from_the_outer_one_on() -> Non
     plan = compiled(policy(":workspace", write(inner)), disk, protected=(disk.look(inner + r"\c\.vscode"),))
     for path in (WORK + r"\a", inner, inner + r"\c"):
         assert ("deny", GROUP, mask.DELETE, 0) in aces(plan, path)
+
+
+def test_a_directory_that_all_may_read_needs_no_passage() -> None:
+    mine = r"C:\Tools\deep\mine"
+    disk = Disk({mine: {"shared": False}, r"C:\Tools\deep": {"shared": False}})
+    plan = compiled(policy(":workspace", read(mine)), disk)
+    assert ("allow", GROUP, PASSING, 0) in aces(plan, r"C:\Tools\deep")
+    assert edit(plan, r"C:\Tools") is None
