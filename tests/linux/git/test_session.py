@@ -5,6 +5,7 @@ Knows: ``sidewall.Sandbox``, git.  Must not know: how the view inside is made fr
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -59,14 +60,21 @@ def git(home: Path) -> Git:
     return run
 
 
+@contextlib.contextmanager
+def opened(work: Path) -> Iterator[Sandbox]:
+    """A sandbox whose cell stands already; the first command would make it else."""
+    with Sandbox(workspace=work, tier="namespace") as made:
+        try:
+            made._opening.ready()
+        except sidewall.SidewallError as error:
+            pytest.skip(f"no namespace tier here: {error}")
+        yield made
+
+
 @pytest.fixture
 def box(work: Path) -> Iterator[Sandbox]:
-    try:
-        opened = Sandbox(workspace=work, tier="namespace")
-    except sidewall.MachineError as error:
-        pytest.skip(f"no namespace tier here: {error}")
-    with opened:
-        yield opened
+    with opened(work) as made:
+        yield made
 
 
 def inside(box: Sandbox, words: str) -> str:
@@ -112,11 +120,7 @@ def test_what_the_cell_knew_is_forgotten(box: Sandbox, work: Path, git: Git) -> 
 
 def test_before_the_first_command(work: Path, git: Git) -> None:
     """What the user commits after the opening is where the first command starts from; it is no conflict."""
-    try:
-        box = Sandbox(workspace=work, tier="namespace")
-    except sidewall.MachineError as error:
-        pytest.skip(f"no namespace tier here: {error}")
-    with box:
+    with opened(work) as box:
         git("commit -q --allow-empty -m outside", work)
         done = box.run(["git", "commit", "-q", "--allow-empty", "-m", "inside"], timeout=SECONDS)
         assert done.returncode == 0
@@ -127,11 +131,7 @@ def test_before_the_first_command(work: Path, git: Git) -> None:
 def test_submodules_and_linked_worktrees(work: Path, tmp_path: Path, git: Git) -> None:
     git("clone -q . ../library; git submodule --quiet add ../library lib; git worktree add -q tree; git commit -qm lib",
         work)
-    try:
-        box = Sandbox(workspace=work, tier="namespace")
-    except sidewall.MachineError as error:
-        pytest.skip(f"no namespace tier here: {error}")
-    with box:
+    with opened(work) as box:
         for place in ("lib", "tree"):
             assert inside(box, f"-C {place} log -1 --format=%s") != "outside\n"
             git("commit -q --allow-empty -m outside", work / place)
@@ -208,3 +208,16 @@ def test_from_many_threads(box: Sandbox, work: Path, git: Git) -> None:
         assert set(ends) == {0}
     assert inside(box, "log -1 --format=%s") == "outside9\n"
     git("fsck --strict", work)
+
+
+def test_many_directories_and_repositories(work: Path, git: Git) -> None:
+    """Of those that are not looked at before each command, the next but some milliseconds knows."""
+    git("".join(f"branch deep/{number}/x; git " for number in range(20)) + "init -q nested", work)
+    git("commit -q --allow-empty -m first", work / "nested")
+    with opened(work) as box:
+        assert inside(box, "-C nested log --format=%s") == "first\n"
+        time.sleep(0.06)
+        git("branch -f deep/19/y; git -C nested commit -q --allow-empty -m second", work)
+        time.sleep(0.06)
+        assert "deep/19/y" in inside(box, "branch --list 'deep/19/*'")
+        assert inside(box, "-C nested log -1 --format=%s") == "second\n"

@@ -152,7 +152,8 @@ class _Made:
                 from sidewall.platforms.linux.gitcarry import GitCarry
 
                 host = os.open(step.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-                self.git.append(GitCarry(host, git_dir=step.path, roots=step.roots))
+                # With many repositories, a command would wait for the looks at all of them.
+                self.git.append(GitCarry(host, git_dir=step.path, roots=step.roots, few=1 if self.git else 12))
 
     def carries(self, layers: list[int]) -> tuple[GitCarry, ...]:
         if len(layers) != 2 * len(self.git):

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _WATCHED = 128
 _WATCHED_OUTSIDE = 96
-_FEW = 12
 _OTHERS_SECONDS = 0.01
 _ALONE, _REFERENCES, _WORKTREES, _MODULES = range(4)
 _RACY_NS = 50_000_000
@@ -51,10 +50,12 @@ class GitCarry:
 
     ``host_fd`` is a descriptor of the real one (O_PATH will do), which the carrier owns from now on; ``git_dir`` its
     absolute path; ``roots`` are the absolute paths below which working trees may lie.  Methods may be called from any
-    thread.  Make it before the first command runs: a file outside that changes later is the host's.
+    thread.  Make it before the first command runs: a file outside that changes later is the host's.  ``few`` is the
+    number of directories that are looked at before each command.
     """
 
-    def __init__(self, host_fd: int, *, git_dir: str, roots: tuple[str, ...], limits: Limits | None = None) -> None:
+    def __init__(self, host_fd: int, *, git_dir: str, roots: tuple[str, ...], limits: Limits | None = None,
+                 few: int = 12) -> None:
         self._host_fd = host_fd
         self._upper_fd = self._top = self._handle = -1
         self._git_dir = git_dir
@@ -67,6 +68,7 @@ class GitCarry:
         self._again = self._blind = False
         self._outside = _directories(host_fd)
         self._looked = 0.0
+        self._few = few
         self._ledger: Ledger | None = None
         self._repository: Repository | None = None
 
@@ -107,15 +109,15 @@ class GitCarry:
         """
         if self._top < 0 or self._blind:
             return False
-        host, few = self._host_fd, self._outside
-        if len(few) > _FEW:
+        host, watched = self._host_fd, self._outside
+        if len(watched) > self._few:
             now = time.monotonic()
             if now - self._looked < _OTHERS_SECONDS:
-                few = few[:_FEW]
+                watched = watched[:self._few]
             else:
                 self._looked = now
         try:
-            for path, signature in few:
+            for path, signature in watched:
                 st = os.stat(path, dir_fd=host, follow_symlinks=False)
                 if (st.st_mtime_ns, st.st_ctime_ns) != signature:
                     return True
