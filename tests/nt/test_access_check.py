@@ -288,12 +288,14 @@ def test_the_trace_names_step_entry_sid_and_bits() -> None:
     ]
     denied = check(text, FILE_READ_DATA | FILE_WRITE_DATA, token, trace=True)
     assert [(step.ace, step.bits, step.note) for step in denied.trace[-1:]] == [(0, 0x2, "denied")]
+    wide = check(FOREIGN + "D:(A;;0x5;;;WD)(D;;0xe;;;WD)", 0x3, trace=True)
+    assert [(step.ace, step.bits, step.note) for step in wide.trace[1:]] == [(0, 0x1, "allowed"), (1, 0x2, "denied")]
     missing = check(FOREIGN + "D:(A;;0x1;;;WD)", 0x21, trace=True)
     assert str(missing.trace[-1]) == "normal pass 0x20: granted by no entry"
 
 
 def test_the_trace_of_the_maximum_says_who_gave_each_bit() -> None:
-    answer = check(FOREIGN + "D:(A;;0x3;;;WD)(D;;0x6;;;WD)(A;;0x7;;;BU)", MAXIMUM_ALLOWED, trace=True)
+    answer = check(FOREIGN + "D:(A;;0x3;;;WD)(D;;0x6;;;WD)(D;;0x7;;;AU)(A;;0x7;;;BU)", MAXIMUM_ALLOWED, trace=True)
     assert answer.mask == 0x3
     assert [(step.ace, step.bits, step.note) for step in answer.trace if step.ace >= 0] == [
         (0, 0x3, "allowed"), (1, 0x4, "denied"),

@@ -39,6 +39,7 @@ from sidewall.nt.mask import (
     SYNCHRONIZE,
     WRITE_DAC,
     WRITE_OWNER,
+    GenericMapping,
 )
 from sidewall.nt.sid import Sid
 from sidewall.nt.token import HIGH, LOW, MEDIUM, SYSTEM, UNTRUSTED, Group, Token
@@ -125,6 +126,11 @@ def test_which_bits_a_write_restricted_token_is_stopped_at(bit: int) -> None:
     assert bool(write_mask(MAPPINGS["file"]) & bit) is stopped
 
 
+def test_what_generic_read_or_execute_also_hold_is_no_write() -> None:
+    mapping = GenericMapping(read=0x1, write=0xF, execute=0x2, all=0xF)
+    assert write_mask(mapping) == 0x10D0000 | 0xC
+
+
 def test_deleting_children_is_no_write() -> None:
     """The hole: a write-restricted token of the user can delete and move what the user can."""
     assert check(PROFILE, FILE_DELETE_CHILD, WRITES).certain
@@ -154,6 +160,9 @@ def test_a_grant_of_writes_alone_hangs_on_an_open_question() -> None:
     assert answer.upper == FILE_WRITE_DATA | SYNCHRONIZE
     assert not check(text, FILE_WRITE_DATA | SYNCHRONIZE, BOUND).possible
     assert not check(f"{PROFILE}(A;;0x10114;;;{CAP})", FILE_WRITE_DATA | SYNCHRONIZE, WRITES).possible
+    owned = check(f"{MINE}D:(A;;0x100002;;;WD)(A;;0x2;;;{CAP})", READ_CONTROL | WRITE_DAC | SYNCHRONIZE | 2,
+                  WRITES.replace(restricting=(CAP, USER)))
+    assert (owned.verdict, owned.readings) == (DENIED, (WHOLE_REQUEST,))
     assert check(WORKSPACE, FILE_WRITE_DATA | SYNCHRONIZE, WRITES).certain  # Modify: the same in every reading
 
 
@@ -177,6 +186,8 @@ def test_which_process_rights_are_writes_is_derived_not_known() -> None:
     assert read.certain
     assert (write.verdict, write.readings) == (DENIED, (PROCESS_WRITE_MASK,))
     assert check(process, 0x1, WRITES, "thread").readings == (PROCESS_WRITE_MASK,)
+    either = check(f"{process}(A;;0x20;;;{CAP})", SYNCHRONIZE | 0x20, WRITES, "process")
+    assert either.readings == (PROCESS_WRITE_MASK, WHOLE_REQUEST)  # each alone is enough
     assert not check(process, DELETE, WRITES, "process").possible
     assert not check(process, 0x20, BOUND, "process").possible
     assert check(f"{MINE}D:(A;;0xf003f;;;{USER})", 0x2, WRITES, "key").readings == ()
@@ -244,6 +255,12 @@ def test_no_label_means_medium_and_no_write_up() -> None:
     assert check(ALL_FOR_ALL + "S:(ML;OICIIO;NW;;;HI)", FILE_WRITE_DATA, FREE).certain
     assert not check(ALL_FOR_ALL + "S:(AU;SA;FA;;;WD)", FILE_WRITE_DATA, FREE.replace(integrity=LOW)).possible
     assert check(ALL_FOR_ALL + "S:(ML;;0x0;;;HI)", FILE_ALL_ACCESS, FREE.replace(integrity=LOW)).certain
+
+
+def test_reading_the_dacl_and_waiting_are_left_by_no_write_up_whatever_the_type() -> None:
+    mapping = GenericMapping(read=0x1, write=0x2, execute=0x4, all=0x1F0007)
+    sd, low = sddl.parse("O:BAG:BAD:(A;;0x1f0007;;;WD)"), FREE.replace(integrity=LOW)
+    assert access_check(sd, low, MAXIMUM_ALLOWED, mapping).mask == 0x5 | READ_CONTROL | SYNCHRONIZE
 
 
 def test_the_first_label_counts() -> None:
@@ -343,8 +360,11 @@ def test_no_dacl_and_ownership_open_nothing_to_an_appcontainer() -> None:
     assert not check(f"{MINE}D:", READ_CONTROL, INSIDE).possible
     assert not check(f"{MINE}D:", MAXIMUM_ALLOWED, INSIDE).possible
     assert check(f"{MINE}D:(A;;RC;;;{PACKAGE})", READ_CONTROL, INSIDE).certain
+    assert check(MINE, 1, INSIDE.replace(restricting=(CAP,), write_restricted=True)).upper == 0
     secure = INSIDE.replace(privileges=frozenset({"SeTakeOwnershipPrivilege"}))
     assert check(MINE, WRITE_OWNER, secure).certain
+    empty = check(f"{MINE}D:", WRITE_OWNER, secure)
+    assert [step.step for step in empty.trace] == ["request", "privileges", "owner"]
 
 
 def test_denies_for_a_package_do_not_count_those_for_the_user_do() -> None:

@@ -93,16 +93,21 @@ class Passes:
 
     def readings(self, asked: int) -> tuple[str, ...]:
         """The open questions by which a refused request may yet be granted; empty if it is refused in every reading."""
-        if not self.write_restricted or self.entries is None or not self._grants(asked, _QUESTIONS):
+        entries, restricting = self.entries, self.restricting
+        if not self.write_restricted or entries is None or restricting is None:
+            return ()
+
+        def granted(questions: frozenset[str]) -> bool:
+            return self._grants(entries, restricting, asked, questions)
+
+        if not granted(_QUESTIONS):
             return ()
         return tuple(sorted(
-            name for name in _QUESTIONS
-            if self._grants(asked, frozenset({name})) or not self._grants(asked, _QUESTIONS - {name})
+            name for name in _QUESTIONS if granted(frozenset({name})) or not granted(_QUESTIONS - {name})
         ))
 
-    def _grants(self, asked: int, questions: frozenset[str]) -> bool:
+    def _grants(self, entries: list[Entry], restricting: Sids, asked: int, questions: frozenset[str]) -> bool:
         """Whether all passes grant if each of ``questions`` is answered in favour of the token."""
-        entries, restricting = self.entries or [], self.restricting or _NOBODY
         rest = asked & ~self.owned
         if self.unlisted and OWNER_READ_CONTROL in questions:
             rest &= ~bits.READ_CONTROL
