@@ -146,6 +146,10 @@ def test_what_is_no_sddl_is_refused_at_its_place(text: str, position: int, word:
 
 
 def test_a_text_without_end_is_refused_at_once() -> None:
+    assert sddl.parse(" " * sddl.LONGEST) == SecurityDescriptor()
+    with pytest.raises(SddlError) as caught:
+        sddl.parse(" " * (sddl.LONGEST + 1))
+    assert caught.value.position == sddl.LONGEST
     for text in ("D:" + "P" * (1 << 21), "D:" + "(" * (1 << 21), "O:S-" + "1-" * (1 << 20)):
         with pytest.raises(SddlError) as caught:
             sddl.parse(text)

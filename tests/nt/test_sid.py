@@ -24,6 +24,8 @@ NUMBERS = st.tuples(AUTHORITIES, SUBAUTHORITIES)
     [
         ("S-1-5-32-544", "S-1-5-32-544"),
         ("s-1-5-32-0x220", "S-1-5-32-544"),
+        ("S-1-0X5-0X20-0X220", "S-1-5-32-544"),
+        ("S-1-281474976710655-1", "S-1-0xFFFFFFFFFFFF-1"),
         ("S-1-0x000000000005-32-544", "S-1-5-32-544"),
         ("S-1-0x00012a05f200-30", "S-1-0x12A05F200-30"),
         ("S-1-5000000000-30", "S-1-0x12A05F200-30"),
@@ -43,7 +45,8 @@ def test_text_becomes_canonical(text: str, canonical: str) -> None:
         "", "S", "S-", "S-1", "S-1-5", "S-1-5-", "S-1--5", "S-2-5-32", "S-01-5-32", "X-1-5-32", "S-1-5-0x", "S-1-5-0xg",
         "S-1-5-4294967296", "S-1-5-0x100000000", "S-1-0x1000000000000-1", "S-1-281474976710656-1", "S-1-5-032",
         "S-1-5-+1", "S-1-5-1_0", "S-1-5- 1", "S-1-5-\u0661", "S-1-5-\u00b2", "S-1-5" + "-1" * 16,
-        "S-1-5" + "-1" * 100_000, "S-1-" + "9" * 100_000,
+        "S-1-5" + "-1" * 100_000, "S-1-" + "9" * 100_000 + "-1", "S-1-5-" + "9" * 100_000,
+        "S-1-0x" + "f" * 100_000 + "-1", "S-1-5-9999999999999999", "S-1-999999999999999-1",
     ],
     ids=lambda text: text[:24],
 )
@@ -52,6 +55,14 @@ def test_what_is_no_sid_is_refused_with_a_remedy(text: str) -> None:
         Sid(text)
     assert caught.value.hint
     assert len(str(caught.value)) < 300
+
+
+def test_no_other_character_passes_for_a_digit() -> None:
+    for character in map(chr, range(0x250)):
+        for start, digits in (("S-1-5-3", "0123456789-"), ("S-1-5-0x3", "0123456789abcdefABCDEF-")):
+            if character not in digits:
+                with pytest.raises(SidError):
+                    Sid(start + character)
 
 
 @pytest.mark.parametrize("numbers", [(-1, 1), (2**48, 1), (5,), (5, -1), (5, 2**32), (5, *range(16))])

@@ -40,7 +40,7 @@ RIGHTS: Mapping[str, int] = {
 }
 NULL_ACL = "NO_ACCESS_CONTROL"
 LONGEST = 1 << 20
-"""Longest text that is read, in characters: twice what two full lists can fill with aliases written out."""
+"""Longest text that is read, in characters; two lists of 64 kilobytes have less than half of that to say."""
 
 _TYPE_OF = {number: word for word, number in TYPES.items()}
 _LABEL = {RIGHTS[word]: word for word in ("NW", "NR", "NX")}
