@@ -134,8 +134,7 @@ class LinuxCell:
         self._settling = _thread.allocate_lock()
         self._closing = _thread.allocate_lock()
         self._notes: list[Held] = []
-        self._not_before = 0.0
-        self._refused = False
+        self._not_before, self._refused = 0.0, False
 
     def spawn(self, argv: Sequence[str | bytes], *, cwd: str | bytes | None, env: Mapping[bytes, bytes],
               stdin: int, stdout: int, stderr: int, terminal: tuple[int, int] | None = None,
@@ -278,9 +277,7 @@ class LinuxCell:
                     found += watcher.compare()
                 if watcher.due() and watcher.look():
                     with self._sending:
-                        # Nobody can start anything until this is done.
-                        calm = not self.running and wire.is_calm(self._control)
-                        found += watcher.deal(calm=calm)
+                        found += watcher.deal(calm=not self.running and wire.is_calm(self._control))
             return tuple(found)
 
     def attempts(self) -> tuple[Attempt, ...]:
@@ -312,6 +309,8 @@ class LinuxCell:
             self._control.shutdown(_socket.SHUT_RDWR)
             self._control.close()
             self._say(b"end")
+            for carry in self._carries:
+                carry.let_go()
             if self._watcher is not None:
                 self._watcher.get_ready()
             self._hear(b"dead")

@@ -203,6 +203,13 @@ class GitCarry:
         self._watch = tuple(watch)
         return told
 
+    def let_go(self) -> None:
+        """No command will come any more, so the layer may end with the cell: nobody waits for that meanwhile."""
+        with self._lock:
+            if self._handle >= 0:
+                os.close(self._handle)
+                self._handle = -1
+
     def close(self) -> None:
         """Closes both descriptors; what was not settled stays inside.  Idempotent."""
         with self._lock:
