@@ -7,6 +7,10 @@ for pair in git:git gcc:gcc make:make tmux:tmux node:nodejs; do
 done
 # The oracle of the Windows model lies in the system's own interpreter, which may be another than ours.
 /usr/bin/python3 -c 'import samba.security' >/dev/null 2>&1 || missing="$missing python3-samba"
+
+# The Windows lane has a Python of its own, under Wine; where it cannot be, the lane is skipped and says why.
+"$(dirname "$0")/wine.sh" >/dev/null 2>&1 || "$(dirname "$0")/wine.sh" --can >/dev/null || true
+
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then

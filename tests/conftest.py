@@ -5,7 +5,12 @@ Knows: pytest's hooks.  Must not know: any test.
 
 from __future__ import annotations
 
+import sys
+
 import pytest
+
+collect_ignore = [] if sys.platform == "win32" else ["windows/inside"]
+"""What only a Windows Python can run; ``windows/test_lane.py`` has it run by one."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
