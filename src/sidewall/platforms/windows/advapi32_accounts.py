@@ -116,10 +116,12 @@ class NativeAccounts:
         return Handle(policy.value or 0, self._dll.LsaClose, "this machine's security policy")
 
     def LsaAddAccountRights(self, policy: Handle, sid: bytes, rights: Sequence[str]) -> None:
-        self._dll.LsaAddAccountRights(policy, sid, RightList(rights).array, len(rights))
+        listed = RightList(rights)
+        self._dll.LsaAddAccountRights(policy, sid, listed.array, len(rights))
 
     def LsaRemoveAccountRights(self, policy: Handle, sid: bytes, rights: Sequence[str], *, every: bool = False) -> None:
-        values = (policy, sid, every, RightList(rights).array, len(rights))
+        listed = RightList(rights)
+        values = (policy, sid, every, listed.array, len(rights))
         code = self._dll.LsaRemoveAccountRights.code(*values)
         if code not in (0, NOT_FOUND):
             raise self._dll.LsaRemoveAccountRights.error(code, *values)
@@ -140,7 +142,8 @@ class NativeAccounts:
 
     def LsaEnumerateAccountsWithUserRight(self, policy: Handle, right: str) -> tuple[bytes, ...]:
         found, count = ctypes.c_void_p(), ctypes.c_uint32()
-        values = (policy, RightList([right]).array, ctypes.byref(found), ctypes.byref(count))
+        listed = RightList([right])
+        values = (policy, listed.array, ctypes.byref(found), ctypes.byref(count))
         code = self._dll.LsaEnumerateAccountsWithUserRight.code(*values)
         if code == NO_MORE:
             return ()

@@ -43,6 +43,7 @@ WIN32_ERRORS: Names = {
     121: ("ERROR_SEM_TIMEOUT", "the time is over"),
     122: ("ERROR_INSUFFICIENT_BUFFER", "the buffer is too small"),
     123: ("ERROR_INVALID_NAME", "the name has characters that are not allowed"),
+    124: ("ERROR_INVALID_LEVEL", "there is no such level of information"),
     126: ("ERROR_MOD_NOT_FOUND", "a DLL was not found"),
     127: ("ERROR_PROC_NOT_FOUND", "the DLL lacks a function"),
     145: ("ERROR_DIR_NOT_EMPTY", "the directory is not empty"),
@@ -86,6 +87,8 @@ WIN32_ERRORS: Names = {
     1244: ("ERROR_NOT_AUTHENTICATED", "nobody is logged on for this"),
     1260: ("ERROR_ACCESS_DISABLED_BY_POLICY", "a policy of this machine forbids the program"),
     1300: ("ERROR_NOT_ALL_ASSIGNED", "the token lacks one of the privileges"),
+    1305: ("ERROR_UNKNOWN_REVISION", "the descriptor's revision is not known"),
+    1306: ("ERROR_REVISION_MISMATCH", "two revisions do not go together"),
     1307: ("ERROR_INVALID_OWNER", "the caller may not make this SID an owner"),
     1308: ("ERROR_INVALID_PRIMARY_GROUP", "the caller may not make this SID a primary group"),
     1309: ("ERROR_NO_IMPERSONATION_TOKEN", "an impersonation token is needed"),
@@ -149,6 +152,7 @@ WIN32_ERRORS: Names = {
 }  # fmt: skip
 
 NET_ERRORS: Names = {
+    2140: ("NERR_InternalError", "the service behind the call failed"),
     2202: ("NERR_BadUsername", "the account's name is not valid"),
     2220: ("NERR_GroupNotFound", "there is no such group"),
     2221: ("NERR_UserNotFound", "there is no such account"),

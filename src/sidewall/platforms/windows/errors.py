@@ -129,12 +129,17 @@ def _spoken(word: str, value: object) -> str:
     if isinstance(value, Handle):
         return f"of {value.what}"
     if isinstance(value, str):
-        return repr(value)
+        return quoted(value)
     if isinstance(value, bytes) and word == "PSID":
         return _sid(value)
-    if isinstance(value, int) and word not in ("BOOL", "BOOLEAN"):
+    if isinstance(value, int) and word not in ("BOOL", "BOOLEAN", "HANDLE", "PVOID"):
         return f"0x{value:X}" if word == "FLAGS" and value > 9 else str(value)
     return ""
+
+
+def quoted(text: str) -> str:
+    """A text as people read it: no doubled backslashes, but control characters spelled out."""
+    return f"'{text}'" if text.isprintable() else repr(text)
 
 
 def _sid(value: bytes) -> str:
@@ -144,4 +149,4 @@ def _sid(value: bytes) -> str:
 
 
 __all__ = ["ApiError", "CallError", "FilteringError", "HResultError", "MissingFunction", "NetError", "StatusError",
-           "Win32Error", "failed", "failure"]
+           "Win32Error", "failed", "failure", "quoted"]

@@ -106,7 +106,7 @@ class NativeObjects:
     def GetCurrentThread(self) -> Handle:
         return Borrowed(CURRENT_THREAD, "this thread")
 
-    def _duplicate(self, source: Handle | int, source_process: Handle | int, target_process: Handle | int,
+    def _duplicate(self, source: Handle | int, source_process: Handle, target_process: Handle,
                    access: int | None, inherit: bool, options: int) -> int:
         result = ctypes.c_void_p()
         options |= DUPLICATE_SAME_ACCESS if access is None else 0
@@ -115,14 +115,15 @@ class NativeObjects:
         return result.value or 0
 
     def DuplicateHandle(self, source: Handle, *, access: int | None = None, inherit: bool = False) -> Handle:
-        return self._own(self._duplicate(source, CURRENT_PROCESS, CURRENT_PROCESS, access, inherit, 0), source.what)
+        own = self.GetCurrentProcess()
+        return self._own(self._duplicate(source, own, own, access, inherit, 0), source.what)
 
     def DuplicateHandleTo(self, process: Handle, source: Handle, *, access: int | None = None) -> int:
-        return self._duplicate(source, CURRENT_PROCESS, process, access, False, 0)
+        return self._duplicate(source, self.GetCurrentProcess(), process, access, False, 0)
 
     def DuplicateHandleFrom(self, process: Handle, value: int, *, options: int = DUPLICATE_SAME_ACCESS) -> Handle:
         what = f"handle 0x{value:X} of {process.what}"
-        return self._own(self._duplicate(value, process, CURRENT_PROCESS, None, False, options), what)
+        return self._own(self._duplicate(value, process, self.GetCurrentProcess(), None, False, options), what)
 
     def SetHandleInherit(self, handle: Handle, inherit: bool) -> None:
         self._dll.SetHandleInformation(handle, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT if inherit else 0)

@@ -180,10 +180,10 @@ class NativeNetapi32:
     def _named(self, function: Function, name: str, level: int, buffer: Any) -> None:
         code = function.code(None, level, memory.pointer(buffer, ctypes.c_uint8), None)
         if code:
-            from sidewall.platforms.windows.errors import failure
+            from sidewall.platforms.windows.errors import failure, quoted
             from sidewall.platforms.windows.prototypes import NET
 
-            raise failure(function.prototype.name, NET, code, arguments=(("name", repr(name)),), target=name)
+            raise failure(function.prototype.name, NET, code, arguments=(("name", quoted(name)),), target=name)
 
     def NetUserDel(self, name: str) -> None:
         self._dll.NetUserDel(None, name)

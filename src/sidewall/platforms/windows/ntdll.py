@@ -107,11 +107,11 @@ class NativeNtdll:
         code = self._dll.NtCreateFile.code(*values)
         what = f"{directory.what}\\{name}" if directory is not None else name
         if code:
-            from sidewall.platforms.windows.errors import failure
+            from sidewall.platforms.windows.errors import failure, quoted
             from sidewall.platforms.windows.prototypes import STATUS
 
             raise failure("NtCreateFile", STATUS, code, target=what,
-                          arguments=(("name", repr(what)), ("desired access", f"0x{access:X}")))
+                          arguments=(("name", quoted(what)), ("desired access", f"0x{access:X}")))
         return Handle(found.value or 0, self._kernel.CloseHandle, what)
 
     def RtlNtStatusToDosError(self, status: int) -> int:

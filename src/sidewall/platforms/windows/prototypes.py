@@ -90,19 +90,25 @@ def read(statement: str) -> Prototype:
     return Prototype(name, result, tuple(parameters))
 
 
+HUNGARIAN = frozenset(
+    "lp lpsz lpdw lpcch lpcb lpn lpv p ph pp psz ppsz ppsid psid pe pv dw h hp b c f n u w sz".split()
+)
+COUNTS = frozenset({"cb", "cch"})
+
+
 def meaning(name: str) -> str:
     """What a parameter's name says without its Hungarian prefix: ``lpszUserName`` is ``user name``."""
-    bare = name.lstrip("abcdefghijklmnopqrstuvwxyz_")
-    if not bare or bare == name:
-        bare = name
     words: list[str] = []
-    for index, letter in enumerate(bare):
-        within = index > 0 and bare[index - 1].isupper() and not bare[index + 1 : index + 2].islower()
-        starts = letter.isupper() and not within
-        if starts or not words:
+    for index, letter in enumerate(name):
+        within = index > 0 and name[index - 1].isupper() and not name[index + 1 : index + 2].islower()
+        if not words or (letter.isupper() and not within):
             words.append(letter)
         else:
             words[-1] += letter
+    if len(words) > 1 and words[0] in HUNGARIAN:
+        words = words[1:]
+    elif len(words) > 1 and words[0] in COUNTS:
+        words[0] = "length of"
     return " ".join([word if word.isupper() and len(word) > 1 else word.lower() for word in words])
 
 

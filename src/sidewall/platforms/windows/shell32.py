@@ -50,11 +50,11 @@ class NativeShell32:
         asked.nShow = show
         code = self._dll.ShellExecuteExW.code(ctypes.byref(asked))
         if code:
-            from sidewall.platforms.windows.errors import failure
+            from sidewall.platforms.windows.errors import failure, quoted
             from sidewall.platforms.windows.prototypes import LAST
 
             raise failure("ShellExecuteExW", LAST, code, target=file,
-                          arguments=(("file", repr(file)), ("verb", repr(verb))))
+                          arguments=(("file", quoted(file)), ("verb", quoted(verb))))
         return Handle(asked.hProcess or 0, self._kernel.CloseHandle, f"the process of {file}")
 
 

@@ -158,10 +158,12 @@ class Security:
     """``SECURITY_ATTRIBUTES`` for a new object: a self-relative descriptor or none, inheritable or not."""
 
     def __init__(self, descriptor: bytes | None, inherit: bool = False) -> None:
-        self._descriptor = ctypes.create_string_buffer(descriptor, len(descriptor)) if descriptor else None
         self._attributes = SECURITY_ATTRIBUTES(ctypes.sizeof(SECURITY_ATTRIBUTES), None, inherit)
-        if self._descriptor is not None:
-            self._attributes.lpSecurityDescriptor = ctypes.addressof(self._descriptor)
+        if descriptor is not None:
+            memory_of = ctypes.create_string_buffer(descriptor, len(descriptor))
+            self._attributes.lpSecurityDescriptor = ctypes.addressof(memory_of)
+            # A reference to the structure keeps the structure, and thereby what it points to: this object may go.
+            self._attributes.kept = memory_of
         self._plain = descriptor is None and not inherit
 
     @property
