@@ -2,9 +2,9 @@
 
 Knows: how the lane is set up, watched and ended.  Must not know: what is tested inside.
 
-Wine is made by ``scripts/wine.sh`` where it can be; else the lane is skipped, and says why.  Each run has a private copy
-of Wine's prefix, a deadline, and a bound on its processes: a prefix whose first start went wrong has been seen to start
-programs without end.
+Wine is made by ``scripts/wine.sh`` where it can be; else the lane is skipped, and says why.  Each run has a private
+copy of Wine's prefix, a deadline, and a bound on its processes: a prefix whose first start went wrong has been seen to
+start programs without end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -125,7 +125,7 @@ def wine(tmp_path: Path) -> Iterator[Wine]:
 def verdicts(report: Path) -> tuple[int, list[str], list[str]]:
     """How many tests passed, which failed (with the reason), which were skipped (with the reason)."""
     passed, failed, skipped = 0, [], []
-    for case in ElementTree.parse(report).getroot().iter("testcase"):
+    for case in ET.parse(report).getroot().iter("testcase"):
         name = f"{case.get('classname')}::{case.get('name')}"
         bad = [child for child in case if child.tag in ("failure", "error")]
         off = case.find("skipped")
