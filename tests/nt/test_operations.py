@@ -92,6 +92,7 @@ def test_answers_say_what_was_asked() -> None:
     assert asked.joined == "any"
     through = asked.parts[1]
     assert (through.what, through.joined) == ("through the parent", "all")
+    assert len(asked.parts) == 2
     assert [part.what for part in through.parts] == [
         "the parent's FILE_DELETE_CHILD", "open the file for FILE_READ_DATA"]
     most = operations.open_file(file, None, TOKEN, bits.MAXIMUM_ALLOWED)
@@ -125,6 +126,17 @@ def test_maximum_holds_what_the_parent_lends() -> None:
         assert sure(outcome) is expected
     outcome = operations.open_file(place(to_all(0x1)), None, TOKEN, bits.MAXIMUM_ALLOWED | bits.DELETE)
     assert not sure(outcome)
+
+
+def test_maximum_with_rights_that_a_privilege_gives_by_name() -> None:
+    for privilege, right in (("SeTakeOwnershipPrivilege", bits.WRITE_OWNER), ("SeSecurityPrivilege", 0x1000000)):
+        holder = TOKEN.replace(privileges=frozenset({privilege}))
+        for above in (None, place(to_all(0x40), directory=True)):
+            asked = bits.MAXIMUM_ALLOWED | right
+            outcome = operations.open_file(place(to_all(0x1)), above, holder, asked)
+            assert sure(outcome)
+            assert outcome.mask == 0x1 | right | (0 if above is None else bits.DELETE)
+            assert not operations.open_file(place(to_all(0x1)), above, TOKEN, asked).possible
 
 
 def test_maximum_on_a_read_only_file_has_no_data_writes() -> None:

@@ -103,16 +103,17 @@ def open_file(file: Place, parent: Place | None, token: Token, desired: int, *, 
     if own.certain or parent is None or file.write_protected or not desired & _LENDABLE:
         return own
     lent = _lent(parent, token, desired, backup_intent, trace)
-    ways = [own]
-    for chosen in _subsets([bit for bit, part in lent.items() if part.possible]):
-        rest = desired & ~sum(chosen)
-        parts = [lent[bit] for bit in chosen]
+    given = {bit: part for bit, part in lent.items() if part.possible}
+    ways = (own, *lent.values())  # where the parent lends nothing, its refusals are shown all the same
+    if given:
+        # Less asked of the object is never harder, so all that may be lent is taken off at once.
+        rest = desired & ~sum(given)
+        parts = tuple(given.values())
         if rest:
             rest_of = f"open the {kind} for {bits.describe(rest, kind)}"
-            parts.append(check(rest_of, file, token, rest, backup_intent=backup_intent, trace=trace))
-        ways.append(parts[0] if len(parts) == 1 else all_of("through the parent", tuple(parts)))
-    # Where the parent lends nothing, its refusals are shown all the same.
-    whole = any_of(what, tuple(ways) if len(ways) > 1 else (own, *lent.values()), file.path)
+            parts += (check(rest_of, file, token, rest, backup_intent=backup_intent, trace=trace),)
+        ways = (own, parts[0] if len(parts) == 1 else all_of("through the parent", parts))
+    whole = any_of(what, ways, file.path)
     return whole.replace(desired=desired, mask=desired if whole.granted else 0,
                          lower=desired if whole.certain else 0, upper=desired if whole.possible else 0)
 
@@ -125,18 +126,12 @@ def _lent(parent: Place, token: Token, desired: int, backup_intent: bool, trace:
     }
 
 
-def _subsets(items: list[int]) -> list[list[int]]:
-    return [[item for index, item in enumerate(items) if number >> index & 1] for number in range(1, 1 << len(items))]
-
-
 def _maximum(what: str, file: Place, parent: Place | None, token: Token, asked: int, backup_intent: bool,
              trace: bool) -> Outcome:
-    lendable = _LENDABLE if parent is not None else 0
-    needed = asked & ~lendable
-    own = check(what, file, token, bits.MAXIMUM_ALLOWED | needed, backup_intent=backup_intent, trace=trace)
-    lent = {} if parent is None else _lent(parent, token, lendable, backup_intent, trace)
-    if needed and not own.possible:
-        return own.replace(desired=asked | bits.MAXIMUM_ALLOWED)
+    # What no parent lends is asked for by name: some privileges give only what is asked for so.
+    asked_of_it = bits.MAXIMUM_ALLOWED | asked & ~_LENDABLE
+    own = check(what, file, token, asked_of_it, backup_intent=backup_intent, trace=trace)
+    lent = {} if parent is None else _lent(parent, token, _LENDABLE, backup_intent, trace)
     taken = DATA_WRITES | bits.FILE_DELETE_CHILD if file.read_only or file.write_protected else 0
     lower, mask, upper = (value & ~taken & ~bits.MAXIMUM_ALLOWED for value in (own.lower, own.mask, own.upper))
     for bit, part in lent.items():
