@@ -76,11 +76,13 @@ def test_it_names_what_nobody_can_foretell() -> None:
     model = tree(null="O:BAG:BAD:NO_ACCESS_CONTROL", old="O:BAG:BAD:(A;;FA;;;BA)",
                  mixed="O:BAG:BAD:AI(A;ID;FA;;;BA)(D;;FW;;;BG)", fine="O:BAG:BAD:AI(D;ID;FW;;;BG)(D;;FW;;;BU)",
                  linked={"sd": OWN, "links": 2}, unseen={"sd": None, "directory": True}, unseen__f=OWN,
-                 twisted="O:BAG:BAD:AI(D;ID;FW;;;BG)(A;;FA;;;BU)")
+                 twisted="O:BAG:BAD:AI(D;ID;FW;;;BG)(A;;FA;;;BU)", calm="O:BAG:BAD:AI(A;ID;FW;;;BG)(A;;FA;;;BU)",
+                 own="O:BAG:BAD:AI(A;OI;FA;;;BA)(D;;FW;;;BG)", late="O:BAG:BAD:AI(A;ID;FA;;;BA)(D;;FW;;;BG)(A;;FR;;;BU)")
     done = propagate(model, ROOT)
     assert why(done.doubts) == {
         ("null", "null-dacl"), ("old", "not-auto-inherited"), ("mixed", "explicit-behind-inherited"),
         ("linked", "several-links"), ("unseen", "not-captured"), ("twisted", "explicit-behind-inherited"),
+        ("late", "explicit-behind-inherited"),
     }
     assert dacl(done.tree, "null") == "D:AI(A;ID;0x1301bf;;;WD)(A;ID;FA;;;BA)"
     assert dacl(done.tree, "unseen\\f") == "D:AI(A;OICIID;FA;;;BA)"  # not reached

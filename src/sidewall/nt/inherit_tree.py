@@ -141,11 +141,11 @@ def _doubts(before: SecurityDescriptor, after: SecurityDescriptor, above: Securi
 
 def _moves(acl: Acl) -> bool:
     """Whether explicit entries cannot go before the inherited ones without an allow and a deny changing places."""
-    allowed = denied = False
+    allowed = denied = moves = False
     for ace in acl.aces:
         if ace.flags & INHERITED:
             allowed |= ace.type in ALLOW_TYPES
             denied |= ace.type in DENY_TYPES
-        elif (ace.type in DENY_TYPES and allowed) or (ace.type in ALLOW_TYPES and denied):
-            return True
-    return False
+        else:
+            moves |= (ace.type in DENY_TYPES and allowed) or (ace.type in ALLOW_TYPES and denied)
+    return moves
