@@ -77,7 +77,8 @@ def test_it_names_what_nobody_can_foretell() -> None:
                  mixed="O:BAG:BAD:AI(A;ID;FA;;;BA)(D;;FW;;;BG)", fine="O:BAG:BAD:AI(D;ID;FW;;;BG)(D;;FW;;;BU)",
                  linked={"sd": OWN, "links": 2}, unseen={"sd": None, "directory": True}, unseen__f=OWN,
                  twisted="O:BAG:BAD:AI(D;ID;FW;;;BG)(A;;FA;;;BU)", calm="O:BAG:BAD:AI(A;ID;FW;;;BG)(A;;FA;;;BU)",
-                 own="O:BAG:BAD:AI(A;OI;FA;;;BA)(D;;FW;;;BG)", late="O:BAG:BAD:AI(A;ID;FA;;;BA)(D;;FW;;;BG)(A;;FR;;;BU)")
+                 own="O:BAG:BAD:AI(A;OI;FA;;;BA)(D;;FW;;;BG)",
+                 late="O:BAG:BAD:AI(A;ID;FA;;;BA)(D;;FW;;;BG)(A;;FR;;;BU)")
     done = propagate(model, ROOT)
     assert why(done.doubts) == {
         ("null", "null-dacl"), ("old", "not-auto-inherited"), ("mixed", "explicit-behind-inherited"),
