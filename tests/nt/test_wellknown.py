@@ -50,6 +50,13 @@ def test_an_alias_of_a_domain_needs_one(alias: str) -> None:
     assert "S-1-5-21-" in caught.value.hint
 
 
+def test_an_alias_alone_has_no_place_in_a_text() -> None:
+    for word in ("DA", "ZZ", ""):
+        with pytest.raises(SddlError) as caught:
+            sddl.sid(word)
+        assert caught.value.position == -1
+
+
 def test_a_machine_outside_a_domain_is_its_own() -> None:
     assert sddl.sid("LA", domain=DOMAIN) == f"{DOMAIN}-500"
     with pytest.raises(SddlError):
