@@ -7,11 +7,12 @@ Must not know: how the walk is built.
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import pytest
 
 from sidewall.nt import sddl
-from sidewall.nt.access_check import access_check, backup_rights
+from sidewall.nt.access_check import _REPEATED, access_check, backup_rights
 from sidewall.nt.access_check_answer import (
     CANNOT_PROVE,
     DENIED,
@@ -316,6 +317,9 @@ def test_an_answer_explains_itself() -> None:
     assert most.explain() == [
         "granted (success) mask 0x1200e9", "between 0x0 and 0x1200e9", f"open: {QUESTIONS[name]} ({name})",
     ]
+    doubtful = check(f"{MINE}D:", READ_CONTROL, writes).explain()
+    assert doubtful[0].startswith("denied (access_denied) mask 0x0: the normal pass")
+    assert doubtful[1] == "between 0x0 and 0x20000"
     quiet = check(FOREIGN, MAXIMUM_ALLOWED, writes)
     assert quiet.explain() == ["granted (success) mask 0x1f01ff"]
     last = check(FOREIGN, FILE_READ_DATA, trace=True).trace[-1]
@@ -331,6 +335,27 @@ def test_answers_that_are_given_again_and_again_are_made_once() -> None:
     for text in (FOREIGN + "D:(A;;FR;;;WD)", FOREIGN + "D:"):
         assert check(text, FILE_READ_DATA) is check(text, FILE_READ_DATA)
         assert check(text, FILE_READ_DATA, trace=True) is not check(text, FILE_READ_DATA)
+
+
+def test_only_so_many_answers_are_kept() -> None:
+    sd = sddl.parse(FOREIGN)
+    try:
+        for mask in range(1, 5000):
+            assert access_check(sd, MEMBER, mask, MAPPINGS["file"]).mask == mask
+        assert len(_REPEATED) == 4096
+    finally:
+        _REPEATED.clear()
+
+
+def test_the_words_are_those_that_the_documentation_explains() -> None:
+    assert (GRANTED, DENIED, CANNOT_PROVE) == ("granted", "denied", "cannot-prove")
+    assert sorted(QUESTIONS) == [
+        "label-no-read-up-no-execute-up", "maximum-allowed-of-write-restricted", "medium-label-and-appcontainer",
+        "owner-read-control-of-write-restricted", "write-mask-of-processes-and-threads",
+        "write-restricted-judges-whole-request",
+    ]
+    page = (Path(__file__).parents[2] / "docs" / "nt-model.md").read_text(encoding="utf-8")
+    assert not [word for word in (GRANTED, DENIED, CANNOT_PROVE, *QUESTIONS) if f"`{word}`" not in page]
 
 
 def test_a_token_stays_a_value_after_it_was_asked() -> None:

@@ -254,7 +254,11 @@ def test_no_label_means_medium_and_no_write_up() -> None:
     assert check(ALL_FOR_ALL, FILE_WRITE_DATA, FREE).certain
     assert check(ALL_FOR_ALL + "S:(ML;OICIIO;NW;;;HI)", FILE_WRITE_DATA, FREE).certain
     assert not check(ALL_FOR_ALL + "S:(AU;SA;FA;;;WD)", FILE_WRITE_DATA, FREE.replace(integrity=LOW)).possible
-    assert check(ALL_FOR_ALL + "S:(ML;;0x0;;;HI)", FILE_ALL_ACCESS, FREE.replace(integrity=LOW)).certain
+    for policy in ("0x0", "0x8"):
+        text = f"{ALL_FOR_ALL}S:(ML;;{policy};;;HI)"
+        assert check(text, FILE_ALL_ACCESS, FREE.replace(integrity=LOW)).certain
+    step = check(ALL_FOR_ALL, FILE_WRITE_DATA, FREE.replace(integrity=LOW)).trace[1]
+    assert str(step) == "mandatory label 0x1200a9: token low, object medium, policy 0x1: these bits are left"
 
 
 def test_reading_the_dacl_and_waiting_are_left_by_no_write_up_whatever_the_type() -> None:

@@ -136,7 +136,7 @@ class Passes:
             return most, most, most
         normal = maximum(entries, self.owned, self.allow, self.deny, "normal pass", trace)
         lower = mask = normal
-        upper = normal | (bits.READ_CONTROL if self.unlisted and self.write_restricted else 0)
+        upper = normal | (bits.READ_CONTROL if self.unlisted else 0)
         restricting = self.restricting
         if restricting is not None:
             second = maximum(entries, self.owned, restricting, restricting, "restricted pass", trace)
