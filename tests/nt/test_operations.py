@@ -373,6 +373,66 @@ def test_traces_hold_the_steps_only_when_asked() -> None:
     assert len(told.explain()) > len(quiet.explain())
 
 
+def every_operation(file: Place, parent: Place, token: Token, **how: bool) -> list[Outcome]:
+    there = parent.replace(sd=sddl.parse("O:BAG:BAD:" + to_all(0x2 | ADD)))
+    return [
+        operations.check("x", file, token, bits.DELETE, **how),
+        operations.open_file(file, parent, token, bits.DELETE, **how),
+        operations.open_file(file, parent, token, bits.MAXIMUM_ALLOWED, **how),
+        operations.create_in(parent, token, **how), operations.overwrite_file(file, parent, token, **how),
+        operations.delete_file(file, parent, token, **how), operations.set_security(file, parent, token, "dacl", **how),
+        operations.rename_file(file, parent, there, token, **how),
+    ]
+
+
+def answers(outcome: Outcome) -> list[object]:
+    mine = [] if outcome.answer is None else [outcome.answer]
+    return mine + [answer for part in outcome.parts for answer in answers(part)]
+
+
+def test_privileges_and_traces_are_off_unless_asked_for() -> None:
+    file, parent = place(NOTHING), place(NOTHING, directory=True)
+    strong = TOKEN.replace(privileges=frozenset({"SeRestorePrivilege", "SeBackupPrivilege"}))
+    for quiet, told in zip(every_operation(file, parent, strong), every_operation(
+            file, parent, strong, backup_intent=True, trace=True), strict=True):
+        assert not quiet.possible, quiet.what
+        assert told.possible, told.what
+        assert answers(quiet)
+        assert not any(answer.trace for answer in answers(quiet))  # type: ignore[attr-defined]
+        assert all(answer.trace for answer in answers(told))  # type: ignore[attr-defined]
+    for outcome, expected in ((operations.link_file(file, parent, TOKEN), False),
+                              (operations.link_file(file, parent, TOKEN, trace=True), True),
+                              (operations.traverse((parent,), TOKEN), False),
+                              (operations.traverse((parent,), TOKEN, trace=True), True)):
+        assert [bool(answer.trace) for answer in answers(outcome)] == [expected]  # type: ignore[attr-defined]
+
+
+def test_reasons_are_given_for_refusals() -> None:
+    file = place(to_all(0x1))
+    least = operations.open_file(file, place(NOTHING, directory=True), TOKEN, bits.MAXIMUM_ALLOWED | 0x2)
+    assert (least.desired, least.joined, least.granted) == (bits.MAXIMUM_ALLOWED | 0x2, "any", False)
+    assert least.reason
+    assert not operations.open_file(file, None, TOKEN, bits.MAXIMUM_ALLOWED).reason
+    for outcome in (
+        operations.open_file(place(OPEN, read_only=True), None, TOKEN, 0x2),
+        operations.open_file(place(OPEN, write_protected=True), None, TOKEN, 0x2),
+        operations.open_file(Place(), None, TOKEN, 0x2), operations.open_file(Place(remote=True), None, TOKEN, 0x2),
+        operations.delete_file(place(OPEN, directory=True), None, TOKEN, empty=False),
+        operations.link_file(place(OPEN, directory=True), file, TOKEN),
+        operations.set_security(place(OPEN), None, TOKEN, "owner", owner=CAP),
+        operations.set_security(place(OPEN), None, TOKEN, "label", level=0x4000),
+        operations.rename_file(file, None, place(OPEN, directory=True), TOKEN),
+    ):
+        assert outcome.reason, outcome.what
+        assert outcome.what
+    assert operations.create_in(place(OPEN, acls=False), TOKEN).descriptor is None
+    for kind, directory in (("file", False), ("directory", True)):
+        node = place(OPEN, directory=directory)
+        assert operations.delete_file(node, None, TOKEN).what == f"delete the {kind}"
+        assert operations.rename_file(node, None, node, TOKEN).what == f"rename the {kind}"
+        assert operations.create_in(node, TOKEN, directory=directory).what == f"create a {kind} in"
+
+
 # how answers are put together
 
 OUTCOMES = (granted("a"), denied("b"), unknown("c", "?"), assumed(granted("d"), LINK_RIGHT),

@@ -91,7 +91,7 @@ def propagate(tree: Tree, path: str, *, sacl: bool = False, mapping: GenericMapp
     changes: dict[str, Change] = {}
     stops: list[Remark] = []
     doubts: list[Remark] = []
-    stack = [(path.rstrip("\\"), start)]
+    stack = [(path.removesuffix("\\"), start)]
     while stack:
         prefix, parent = stack.pop()
         above = now[parent.id]

@@ -265,7 +265,7 @@ class Tree:
     def below(self, path: str) -> Iterator[tuple[str, Node]]:
         """Paths and objects below a directory, not through reparse points; each directory before its content."""
         start = self.get(path)
-        stack = [] if start is None or start.reparse else [(path.rstrip("\\"), start)]
+        stack = [] if start is None or start.reparse else [(path.removesuffix("\\"), start)]
         while stack:
             prefix, node = stack.pop()
             for name, inner in self.children(node):
