@@ -71,8 +71,18 @@ CLASSES: dict[type[ctypes.Structure], int] = {
 }
 """Which class of information a structure is."""
 
-HANDLE_EOF, MORE_DATA, LOCK_VIOLATION, IO_PENDING = 38, 234, 33, 997
+NO_MORE_FILES, HANDLE_EOF, LOCK_VIOLATION, IO_PENDING = 18, 38, 33, 997
 SHARE_ALL = constants.FILE_SHARE_READ | constants.FILE_SHARE_WRITE | constants.FILE_SHARE_DELETE
+
+
+class DirectoryEntry(Record):
+    """A name in a directory.  ``tag`` is a reparse point's kind, else 0; ``written`` 100 nanoseconds since 1601."""
+
+    name: str
+    attributes: int
+    tag: int
+    size: int
+    written: int
 
 
 class Volume(Record):
@@ -116,6 +126,12 @@ class KernelFiles(Protocol):
 
     def GetVolumeInformationByHandleW(self, file: Handle) -> Volume:
         """The volume on which the file is."""
+
+    def DirectoryEntries(self, directory: Handle) -> tuple[DirectoryEntry, ...]:
+        """GetFileInformationByHandleEx(FileIdBothDirectoryInfo): all names in it, but for ``.`` and ``..``.
+
+        The handle needs FILE_LIST_DIRECTORY.
+        """
 
     def GetVolumePathNameW(self, path: str) -> str:
         """The root of the volume of a path."""
@@ -220,6 +236,19 @@ class NativeFiles:
         return Volume(label=label.value, serial=serial.value, longest_name=longest.value, flags=flags.value,
                       file_system=system.value)
 
+    def DirectoryEntries(self, directory: Handle) -> tuple[DirectoryEntry, ...]:
+        kind, buffer = constants.FileIdBothDirectoryRestartInfo, ctypes.create_string_buffer(1 << 16)
+        found: list[DirectoryEntry] = []
+        while True:
+            values = (directory, kind, buffer, len(buffer))
+            code = self._dll.GetFileInformationByHandleEx.code(*values)
+            if code == NO_MORE_FILES:
+                return tuple(found)
+            if code:
+                raise self._dll.GetFileInformationByHandleEx.error(code, *values)
+            found += _entries(buffer)
+            kind = constants.FileIdBothDirectoryInfo
+
     def GetVolumePathNameW(self, path: str) -> str:
         buffer = ctypes.create_unicode_buffer(LONG_PATH)
         self._dll.GetVolumePathNameW(path, buffer, LONG_PATH)
@@ -291,4 +320,20 @@ class NativeFiles:
                 names.append(buffer.value)
 
 
-__all__ = ["CLASSES", "PROTOTYPES", "SHARE_ALL", "KernelFiles", "NativeFiles", "Volume"]
+def _entries(buffer: ctypes.Array[ctypes.c_char]) -> list[DirectoryEntry]:
+    found, at = [], 0
+    while True:
+        entry = layouts.FILE_ID_BOTH_DIR_INFO.from_buffer(buffer, at)
+        start = at + layouts.FILE_ID_BOTH_DIR_INFO.FileName.offset
+        name = buffer[start : start + entry.FileNameLength].decode("utf-16-le", "surrogatepass")
+        if name not in (".", ".."):
+            reparse = entry.FileAttributes & constants.FILE_ATTRIBUTE_REPARSE_POINT
+            # For a reparse point this field has its tag (MS-FSCC 2.4.17).
+            found.append(DirectoryEntry(name=name, attributes=entry.FileAttributes, tag=entry.EaSize if reparse else 0,
+                                        size=entry.EndOfFile, written=entry.LastWriteTime))
+        if not entry.NextEntryOffset:
+            return found
+        at += entry.NextEntryOffset
+
+
+__all__ = ["CLASSES", "PROTOTYPES", "SHARE_ALL", "DirectoryEntry", "KernelFiles", "NativeFiles", "Volume"]

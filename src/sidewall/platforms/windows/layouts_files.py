@@ -6,7 +6,7 @@ sizes bytes.
 
 from __future__ import annotations
 
-from ctypes import Structure, Union, c_int32, c_int64, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
+from ctypes import Structure, Union, c_int8, c_int32, c_int64, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
 
 from sidewall.platforms.windows.layouts_process import FILETIME
 
@@ -57,6 +57,17 @@ class FILE_CASE_SENSITIVE_INFO(Structure):
     """Whether names in a directory differ by case."""
 
     _fields_ = [("Flags", c_uint32)]
+
+
+class FILE_ID_BOTH_DIR_INFO(Structure):
+    """One entry of a directory; the name lies at the end, the next entry NextEntryOffset bytes on."""
+
+    _fields_ = [
+        ("NextEntryOffset", c_uint32), ("FileIndex", c_uint32), ("CreationTime", c_int64), ("LastAccessTime", c_int64),
+        ("LastWriteTime", c_int64), ("ChangeTime", c_int64), ("EndOfFile", c_int64), ("AllocationSize", c_int64),
+        ("FileAttributes", c_uint32), ("FileNameLength", c_uint32), ("EaSize", c_uint32), ("ShortNameLength", c_int8),
+        ("ShortName", c_uint16 * 12), ("FileId", c_int64), ("FileName", c_uint16 * 1),
+    ]
 
 
 class FILE_DISPOSITION_INFO(Structure):
