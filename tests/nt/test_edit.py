@@ -155,6 +155,11 @@ def test_a_want_that_windows_would_write_otherwise_is_refused(want: Want) -> Non
     assert caught.value.why == "want"
 
 
+def test_words_of_a_want_and_a_want_for_one_object() -> None:
+    assert (ALLOW, DENY) == ("allow", "deny")  # they are written down in plans
+    assert made("D:", Want(kind="allow", sid=CAP, mask=0x1)) == f"D:(A;;CC;;;{CAP})"
+
+
 def test_unmet_says_what_is_not_reached_yet() -> None:
     sd = sddl.parse(f"D:(A;;FR;;;{CAP})")
     assert edit.unmet(sd, (GRANT,)) == (GRANT.ace(),)

@@ -214,7 +214,8 @@ def test_audit_entries_at_creation_want_a_privilege() -> None:
     assert not sure(operations.create_in(parent, TOKEN, creator=audit))
     secure = TOKEN.replace(privileges=frozenset({"SeSecurityPrivilege"}))
     assert sure(operations.create_in(parent, secure, creator=audit))
-    assert sure(operations.create_in(parent, TOKEN, creator=sddl.parse("S:(ML;;NW;;;LW)")))
+    for given in ("S:(ML;;NW;;;LW)", "D:(A;;FA;;;WD)", "S:"):
+        assert sure(operations.create_in(parent, TOKEN, creator=sddl.parse(given)))
 
 
 def test_overwrite_and_supersede() -> None:
