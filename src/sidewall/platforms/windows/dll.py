@@ -142,13 +142,12 @@ class Function:
             raise CallError(f"{self.prototype.name} takes {len(self.prototype.parameters)} values, not {len(values)}")
         if trace is not None:
             trace(self._name, self.prototype.name)
-        numbers = [value.value if isinstance(value, Handle) else value for value in values]
         if self._failing is None:
-            return self._enter(numbers)
+            return self._enter(values)
         source, is_failure = self._failing
         if source == prototypes.LAST:
             self._library.forget_error()
-        result = self._enter(numbers)
+        result = self._enter(values)
         if is_failure(result):
             code = self._library.last_error() if source == prototypes.LAST else int(result or 0)
             raise failed(self.prototype, source, code, values)
@@ -163,7 +162,7 @@ class Function:
         source, is_failure = self._failing
         if source == prototypes.LAST:
             self._library.forget_error()
-        result = self._enter([value.value if isinstance(value, Handle) else value for value in values])
+        result = self._enter(values)
         if not is_failure(result):
             return 0
         # Some functions fail without saying why; that is not success.
@@ -175,9 +174,14 @@ class Function:
         source = self._failing[0] if self._failing is not None else prototypes.WIN32
         return failed(self.prototype, source, code, values)
 
-    def _enter(self, numbers: Sequence[Any]) -> Any:
+    def _enter(self, values: Sequence[Any]) -> Any:
+        ready = [value.value if isinstance(value, Handle) else value for value in values]
+        for value in ready:
+            # ctypes lets it pass, and Windows would stop reading there: at another path than was checked.
+            if isinstance(value, str) and "\0" in value:
+                raise CallError(f"{self.prototype.name}: a text with a zero in it: {value!r}")
         try:
-            return self._foreign(*numbers)
+            return self._foreign(*ready)
         except (ctypes.ArgumentError, ValueError) as error:
             raise CallError(f"{self.prototype.name}: {error}") from None
 

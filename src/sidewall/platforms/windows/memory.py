@@ -69,6 +69,8 @@ def acl_at(place: int | None) -> bytes:
 
 def items(kind: Any, first: Any, count: int) -> Any:
     """``count`` structures that lie one after the other from ``first`` on (a structure or an address)."""
+    if not count:
+        return ()
     return (kind * count).from_address(first if isinstance(first, int) else ctypes.addressof(first))
 
 
