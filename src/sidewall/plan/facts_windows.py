@@ -10,6 +10,7 @@ done to the sandbox's accounts is a value of these records, and so a unit test.
 from __future__ import annotations
 
 from sidewall.plan.facts import DIRECTORY, FILE, MISSING, OTHER, GitFact, Listing
+from sidewall.plan.windows_unenforced import Unenforced
 from sidewall.record import Record
 
 TYPE_CHECKING = False
@@ -108,7 +109,8 @@ class WindowsFacts(Record):
     reparse points there; ``tools`` directories that programs are started from.  ``scanned`` is False when a root was
     too large to look through, ``expanded`` when patterns were not followed to their end, ``audited`` when nobody
     looked for places that are open to all (``wide``).  ``temp`` is the directory in which private temporary directories
-    are made.  ``environ`` are start-up variables with the system's own values.
+    are made.  ``environ`` are start-up variables with the system's own values.  ``unenforced`` is what the kernel was
+    found not to do.
     """
 
     build: int
@@ -147,6 +149,7 @@ class WindowsFacts(Record):
     audited: bool = True
     temp: str = ""
     environ: tuple[tuple[str, str], ...] = ()
+    unenforced: tuple[Unenforced, ...] = ()
     notes: tuple[str, ...] = ()
 
 

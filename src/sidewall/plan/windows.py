@@ -36,6 +36,7 @@ from sidewall.plan.windows_steps import (
     Ownership,
     TokenRecipe,
 )
+from sidewall.plan.windows_unenforced import lower
 from sidewall.policy.model import NETWORK_ON, NETWORK_PROXY, Policy
 from sidewall.policy.paths import WINDOWS
 
@@ -81,7 +82,7 @@ def compile(policy: Policy, facts: WindowsFacts, tier: str) -> Plan:
     if account is None:
         notes.append("directories that only their owner may open (Python's tempfile from 3.12.4 on) cannot be used "
                      "inside this tier")
-    report = windows_report.report(policy, facts, chosen, layout, recipe)
+    report = lower(windows_report.report(policy, facts, chosen, layout, recipe), facts.unenforced, chosen)
     return _finish(policy, chosen, steps, report, (*notes, *layout.notes), better if tier == "auto" else None)
 
 

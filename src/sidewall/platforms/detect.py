@@ -30,10 +30,18 @@ _chosen: list[Backend] = []
 def backend() -> Backend:
     """The one backend of this process.  Raises MachineError on a platform without one."""
     if not _chosen:
-        if not sys.platform.startswith("linux"):
-            raise MachineError(f"no sandbox for the platform {sys.platform!r} in this release",
-                               hint="use Linux, or Windows Subsystem for Linux 2")
-        from sidewall.platforms.linux.backend import LinuxBackend
-
-        _chosen.append(LinuxBackend())
+        _chosen.append(_make())
     return _chosen[0]
+
+
+def _make() -> Backend:
+    if sys.platform == "win32":
+        from sidewall.platforms.windows.backend import WindowsBackend
+
+        return WindowsBackend()
+    if not sys.platform.startswith("linux"):
+        raise MachineError(f"no sandbox for the platform {sys.platform!r} in this release",
+                           hint="use Linux or Windows")
+    from sidewall.platforms.linux.backend import LinuxBackend
+
+    return LinuxBackend()

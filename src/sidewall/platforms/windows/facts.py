@@ -1,0 +1,166 @@
+"""Finds the host facts of Windows.  Reads the machine and the paths that a policy names; changes nothing.
+
+Knows: where a fact is found (the process's token, the registry, volumes).  Must not know: what follows from a fact
+(``plan`` does), files (``facts_paths``), the sandbox's accounts beyond whether they exist.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from sidewall.nt.sid import Sid
+from sidewall.plan import windows_session, windows_token
+from sidewall.plan.facts_windows import (
+    CREDENTIAL_MISSING,
+    UAC_ASKS,
+    UAC_OFF,
+    UAC_SILENT,
+    AccountFact,
+    Filtering,
+    WindowsFacts,
+)
+from sidewall.plan.windows_sids import account_names, capability
+from sidewall.plan.windows_steps import TOKEN, TOKEN_STRICT
+from sidewall.platforms.windows import facts_paths, selftest, tokens
+from sidewall.platforms.windows.errors import ApiError
+from sidewall.policy import paths
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sidewall.plan.windows_unenforced import Unenforced
+    from sidewall.platforms.windows.api import Api
+    from sidewall.policy.model import Policy
+
+MACHINES = {"AMD64": "amd64", "ARM64": "arm64", "X86": "x86"}
+_POLICIES = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System"
+_CRYPTOGRAPHY = r"SOFTWARE\Microsoft\Cryptography"
+_SERVICE = r"SYSTEM\CurrentControlSet\Services\seclogon"
+_STARTS = {2: "automatic", 3: "manual", 4: "disabled"}
+
+
+def gather(api: Api, policy: Policy, tier: str, tried: dict[str, tuple[Unenforced, ...]]) -> WindowsFacts:
+    """Facts for this policy.  ``tried`` keeps what the kernel does not do, by tier, for the life of the process.
+
+    Raises Win32Error when the process's own token cannot be read.
+    """
+    with tokens.own(api) as token:
+        state = tokens.read(api, token)
+        variables = api.userenv.CreateEnvironmentBlock(token)
+        home = api.userenv.GetUserProfileDirectoryW(token)
+    variables["SystemRoot"] = api.kernel32.GetWindowsDirectoryW()
+    install = machine_identity()
+    group, offline, online = _accounts(api, state.user)
+    looker = facts_paths.Looker(api, policy, state)
+    looked = looker.look_through(own_places())
+    temp = temporary_parent(home)
+    found = WindowsFacts(
+        build=api.ntdll.RtlGetVersion()[2], machine=MACHINES.get(_machine(variables), "amd64"), install=install,
+        user=state.user, home=policy.home, logon=state.logon, groups=state.groups, privileges=state.privileges,
+        restricted=state.restricting is not None, container=state.container, elevated=state.elevated,
+        session=state.session, uac=_uac(), group=group, offline=offline, online=online, filtering=Filtering(),
+        seclogon=_STARTS.get(_number(_SERVICE, "Start", 3), "manual"), home_private=looked.home_private,
+        volumes=looked.volumes, paths=looked.paths, protected=looked.protected, git=looked.git,
+        listings=looked.listings, matches=looked.matches, linked=(), reparses=looked.reparses,
+        tools=_tools(variables, policy.home), scanned=looked.scanned, expanded=looked.expanded, audited=False,
+        temp=temp, environ=tuple(sorted(variables.items())),
+    )
+    if found.restricted or found.logon is None or not policy.confined:
+        return found
+    chosen = TOKEN_STRICT if tier == TOKEN_STRICT else TOKEN
+    if chosen not in tried:
+        recipe = windows_token.recipe(chosen, found, capability(install, state.user, policy))
+        tried[chosen] = selftest.check(api, recipe, windows_session.job(policy), windows_session.desktop(found, None))
+    return found.replace(unenforced=tried[chosen])
+
+
+def temporary_parent(home: str) -> str:
+    """Where private directories are made: the user's own temporary directory, not what a variable says."""
+    for place in (home + r"\AppData\Local\Temp", home + r"\AppData\Local"):
+        if os.path.isdir(place):
+            return place
+    return ""
+
+
+def own_places() -> tuple[str, ...]:
+    """Where this program and its interpreter lie: a command that could write there would be what runs next."""
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return tuple(sorted({os.path.realpath(place) for place in (package, sys.prefix, sys.base_prefix)}))
+
+
+def machine_identity() -> str:
+    """A text that no other installation of Windows has."""
+    return _text(_CRYPTOGRAPHY, "MachineGuid") or os.environ.get("COMPUTERNAME", "") or "this machine"
+
+
+def _machine(variables: dict[str, str]) -> str:
+    return next((value.upper() for name, value in variables.items() if name.upper() == "PROCESSOR_ARCHITECTURE"), "")
+
+
+def _accounts(api: Api, user: Sid) -> tuple[Sid | None, AccountFact | None, AccountFact | None]:
+    """The group and the two accounts of this user, as far as the names are taken on this machine."""
+    group, *names = account_names(user)
+    sids = [_sid_of(api, name) for name in (group, *names)]
+    made = [AccountFact(name=name, sid=sid, credential=CREDENTIAL_MISSING) if sid is not None else None
+            for name, sid in zip(names, sids[1:], strict=True)]
+    return sids[0], made[0], made[1]
+
+
+def _sid_of(api: Api, name: str) -> Sid | None:
+    computer = os.environ.get("COMPUTERNAME", "")
+    try:
+        return Sid.from_bytes(api.advapi32.LookupAccountNameW(f"{computer}\\{name}" if computer else name)[0])
+    except ApiError:
+        return None
+
+
+def _tools(variables: dict[str, str], home: str) -> tuple[str, ...]:
+    """Directories of PATH below the profile: nobody else may read there, and programs are started from them."""
+    value = next((text for name, text in variables.items() if name.upper() == "PATH"), "")
+    base = _key(home)
+    return tuple([entry for entry in _entries(value) if _key(entry)[: len(base)] == base])
+
+
+def _key(path: str) -> tuple[str, ...]:
+    return paths.key(path, paths.WINDOWS, wide=True)
+
+
+def _entries(value: str) -> Iterator[str]:
+    for entry in value.split(";"):
+        entry = entry.strip().strip('"').rstrip("\\")
+        if paths.is_absolute(entry, paths.WINDOWS) and not paths.doubt(entry, paths.WINDOWS):
+            yield entry
+
+
+def _uac() -> str:
+    if not _number(_POLICIES, "EnableLUA", 1):
+        return UAC_OFF
+    return UAC_ASKS if _number(_POLICIES, "ConsentPromptBehaviorAdmin", 5) else UAC_SILENT
+
+
+def _number(key: str, name: str, default: int) -> int:
+    value = _value(key, name)
+    return value if isinstance(value, int) else default
+
+
+def _text(key: str, name: str) -> str:
+    value = _value(key, name)
+    return value if isinstance(value, str) else ""
+
+
+def _value(key: str, name: str) -> object:
+    """A value of HKEY_LOCAL_MACHINE, None where there is none."""
+    if sys.platform != "win32":
+        return None
+    import winreg
+
+    try:
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key, access=winreg.KEY_READ | winreg.KEY_WOW64_64KEY) as opened:
+            return winreg.QueryValueEx(opened, name)[0]
+    except OSError:
+        return None
+
+
+__all__ = ["gather", "machine_identity", "own_places", "temporary_parent"]

@@ -1,0 +1,114 @@
+"""Job objects: one for the cell, which ends with its owner, and one in it for each command.
+
+Knows: limits of jobs, what a job within a job cannot have.  Must not know: which limits a policy asks for, processes.
+Follows "Job Objects" and "Nested Jobs" of the Win32 reference.
+
+The cell's job is killed when its last handle closes: our own end, whatever way it comes, is that.  A command's job has
+no limits of its own: it is there so that one command's whole tree can be ended; what a command leaves running stays in
+the cell's job when the command's is given back.
+"""
+
+from __future__ import annotations
+
+import time
+
+from sidewall.plan.windows_unenforced import JOB_KILL, JOB_LIMITS, JOB_UI, Unenforced
+from sidewall.platforms.windows.constants_process import (
+    JOB_OBJECT_LIMIT_ACTIVE_PROCESS,
+    JOB_OBJECT_LIMIT_JOB_MEMORY,
+    JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
+)
+from sidewall.platforms.windows.errors import ApiError
+from sidewall.platforms.windows.layouts_process import (
+    JOBOBJECT_BASIC_ACCOUNTING_INFORMATION,
+    JOBOBJECT_BASIC_UI_RESTRICTIONS,
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sidewall.plan.windows_steps import Job
+    from sidewall.platforms.windows.api import Api
+    from sidewall.platforms.windows.handles import Handle
+
+KILLED = 1
+"""The exit code of what is killed, as ``subprocess`` has it on Windows."""
+PATIENCE, PAUSE = 10.0, 0.005
+"""Seconds until killed processes are given up, and between two looks at them."""
+
+
+def make(api: Api, step: Job) -> tuple[Handle, tuple[Unenforced, ...]]:
+    """The cell's job, and what of the step it lacks when it is read back.  Raises Win32Error."""
+    kernel = api.kernel32
+    job = kernel.CreateJobObjectW()
+    try:
+        limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION()
+        limits.BasicLimitInformation.LimitFlags = step.flags
+        if step.flags & JOB_OBJECT_LIMIT_ACTIVE_PROCESS:
+            limits.BasicLimitInformation.ActiveProcessLimit = step.processes
+        if step.flags & JOB_OBJECT_LIMIT_JOB_MEMORY:
+            limits.JobMemoryLimit = step.memory_bytes
+        kernel.SetInformationJobObject(job, limits)
+        missing = [*_limits_missing(api, job, step), *_ui(api, job, step)]
+    except BaseException:
+        job.close()
+        raise
+    return job, tuple(missing)
+
+
+def _limits_missing(api: Api, job: Handle, step: Job) -> list[Unenforced]:
+    got = api.kernel32.QueryInformationJobObject(job, JOBOBJECT_EXTENDED_LIMIT_INFORMATION)
+    flags = got.BasicLimitInformation.LimitFlags
+    missing = []
+    if step.flags & ~flags & JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE:
+        missing.append(Unenforced(facility=JOB_KILL, reason="the job is not killed with its owner"))
+    lost = []
+    if step.flags & JOB_OBJECT_LIMIT_ACTIVE_PROCESS:
+        held = got.BasicLimitInformation.ActiveProcessLimit == step.processes
+        lost += [] if held and flags & JOB_OBJECT_LIMIT_ACTIVE_PROCESS else ["processes"]
+    if step.flags & JOB_OBJECT_LIMIT_JOB_MEMORY:
+        # The kernel rounds to pages.
+        held = step.memory_bytes - 65536 < got.JobMemoryLimit <= step.memory_bytes + 65536
+        lost += [] if held and flags & JOB_OBJECT_LIMIT_JOB_MEMORY else ["memory"]
+    if lost:
+        missing.append(Unenforced(facility=JOB_LIMITS, reason=f"the job forgets its limit of {' and of '.join(lost)}"))
+    return missing
+
+
+def _ui(api: Api, job: Handle, step: Job) -> list[Unenforced]:
+    if not step.ui:
+        return []
+    kernel = api.kernel32
+    if kernel.IsProcessInJob(None, None):
+        # Everything that we start is in our job too, and a job within a job is refused with such limits.
+        return [Unenforced(facility=JOB_UI, reason="the caller runs in a job itself, and a job within a job has no "
+                           "limits on windows and clipboard")]
+    lost = Unenforced(facility=JOB_UI, reason="the job forgets its limits on windows and clipboard")
+    try:
+        kernel.SetInformationJobObject(job, JOBOBJECT_BASIC_UI_RESTRICTIONS(step.ui))
+        got = kernel.QueryInformationJobObject(job, JOBOBJECT_BASIC_UI_RESTRICTIONS)
+    except ApiError:
+        return [lost]
+    return [] if got.UIRestrictionsClass == step.ui else [lost]
+
+
+def running(api: Api, job: Handle) -> int:
+    """How many processes are in the job.  Raises Win32Error."""
+    return int(api.kernel32.QueryInformationJobObject(job, JOBOBJECT_BASIC_ACCOUNTING_INFORMATION).ActiveProcesses)
+
+
+def end(api: Api, job: Handle) -> bool:
+    """Kills everything in the job and waits for its end; False when something is still there after ``PATIENCE``.
+
+    Raises Win32Error.
+    """
+    api.kernel32.TerminateJobObject(job, KILLED)
+    deadline = time.monotonic() + PATIENCE
+    while running(api, job):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(PAUSE)
+    return True
+
+
+__all__ = ["KILLED", "end", "make", "running"]

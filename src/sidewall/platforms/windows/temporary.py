@@ -1,0 +1,123 @@
+"""The private temporary directory of a cell: made with the plan's access list, removed with all that is in it.
+
+Knows: how a tree is removed on Windows while a virus scanner still holds a file of it.  Must not know: policies.
+
+The name says which process made it, so that what a crashed one left is known as nobody's and goes at the next start.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+from sidewall.nt.sddl import parse
+from sidewall.platforms.windows.constants_process import PROCESS_QUERY_LIMITED_INFORMATION
+from sidewall.platforms.windows.errors import ApiError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sidewall.plan.windows_steps import PrivateTemp
+    from sidewall.platforms.windows.api import Api
+
+PREFIX = "sidewall-cell-"
+PATIENCE, PAUSE = 2.0, 0.05
+"""Seconds for which removing is tried again, and between two tries."""
+_VERBATIM = "\\\\?\\"
+_REPARSE = 0x400
+_ACCESS_DENIED, _INVALID_PARAMETER = 5, 87
+
+
+def make(api: Api, step: PrivateTemp) -> str:
+    """A new directory with the step's access list from its first moment; its path.  Raises Win32Error."""
+    pid = os.getpid()
+    path = f"{step.parent}\\{PREFIX}{pid}-{_birth(api, pid):x}-{os.urandom(6).hex()}"
+    api.kernel32.CreateDirectoryW(path, security=parse(step.sddl).to_bytes())
+    return path
+
+
+def remove(path: str) -> str:
+    """Removes it with all that is in it, and follows no link; '' or why something is left, for people."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        failures: list[OSError] = []
+        _remove(path if path.startswith(_VERBATIM) or os.sep != "\\" else _VERBATIM + path, failures)
+        if not failures:
+            return ""
+        if time.monotonic() > deadline:
+            return f"{failures[0].filename}: {failures[0].strerror}"
+        time.sleep(PAUSE)
+
+
+def _remove(path: str, failures: list[OSError]) -> None:
+    try:
+        with os.scandir(path) as entries:
+            listed = list(entries)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        failures.append(error)
+        return
+    for entry in listed:
+        if _leads_elsewhere(entry) or not entry.is_dir(follow_symlinks=False):
+            _try(os.unlink, entry.path, failures)
+        else:
+            _remove(entry.path, failures)
+    _try(os.rmdir, path, failures)
+
+
+def _leads_elsewhere(entry: os.DirEntry[str]) -> bool:
+    attributes = getattr(entry.stat(follow_symlinks=False), "st_file_attributes", 0)
+    return bool(attributes & _REPARSE) or entry.is_symlink()
+
+
+def _try(action: object, path: str, failures: list[OSError]) -> None:
+    assert callable(action)
+    for again in (True, False):
+        try:
+            action(path)
+            return
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if not again:
+                failures.append(error)
+                return
+            try:
+                os.chmod(path, stat.S_IWRITE)  # a read-only file is not deleted
+            except OSError:
+                failures.append(error)
+                return
+
+
+def recover(api: Api, parent: str) -> tuple[str, ...]:
+    """Removes what processes left in ``parent`` that are no more; what was removed, one line each."""
+    try:
+        names = [name for name in os.listdir(parent) if name.startswith(PREFIX)]
+    except OSError:
+        return ()
+    done = []
+    for name in names:
+        pid, _, rest = name[len(PREFIX):].partition("-")
+        birth = rest.partition("-")[0]
+        if pid.isdigit() and not _alive(api, int(pid), birth):
+            path = f"{parent}\\{name}"
+            left = remove(path)
+            done.append(f"removed {path}" if not left else f"could not remove all of {path}: {left}")
+    return tuple(done)
+
+
+def _birth(api: Api, pid: int) -> int:
+    with api.kernel32.OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, pid) as process:
+        return api.kernel32.GetProcessTimes(process)[0]
+
+
+def _alive(api: Api, pid: int, birth: str) -> bool:
+    """Whether the process that the name speaks of is there; numbers of processes are used again."""
+    try:
+        return f"{_birth(api, pid):x}" == birth
+    except ApiError as error:
+        return error.code not in (_INVALID_PARAMETER,)
+
+
+__all__ = ["PREFIX", "make", "recover", "remove"]
