@@ -141,6 +141,8 @@ def test_how_often(workspace: Path, watch, monkeypatch: pytest.MonkeyPatch) -> N
         return real(*words, **named)
 
     monkeypatch.setattr(watch_search, "survey", slow)
+    assert not watcher.due()
+    now[0] += 0.021
     assert watcher.due()
     watcher.look()
     assert not watcher.due()

@@ -8,7 +8,7 @@ protected name is taken away.  With mounts only what they do not hold is compare
 what lies where no mount was made.  Either way a repository that a command made is made harmless (``watch_search``).
 
 To look for what is new takes a look at every directory: so long that it is not done after each command, but as soon as
-the time since the last look is so long that it was a fiftieth of it, and when the cell ends.
+the time since the last look is so long that it was a fiftieth of it, and some milliseconds, and when the cell ends.
 
 The trusted side: it works on descriptors, follows no link below a root, and reads, lists and descends within bounds.
 """
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 NOTICED = "noticed"
 _SHARE = 50
+_LEAST_SECONDS = 0.02
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
@@ -169,7 +170,7 @@ class Watcher:
 
     def _took(self, began: float, *, since: float = 0.0) -> None:
         now = time.monotonic()
-        self._next = max(now, since) + _SHARE * (now - began)
+        self._next = max(now, since) + max(_SHARE * (now - began), _LEAST_SECONDS)
 
     def _hands(self, final: bool) -> tuple[Restorer, Cleaner]:
         from sidewall.platforms.linux.watch_fresh import Cleaner
