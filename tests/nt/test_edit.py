@@ -6,7 +6,8 @@ import pytest
 
 from sidewall.nt import edit, sddl
 from sidewall.nt.access_check import access_check
-from sidewall.nt.ace import CONTAINER_INHERIT, INHERIT_ONLY, NO_PROPAGATE_INHERIT, OBJECT_INHERIT
+from sidewall.nt.ace import CONTAINER_INHERIT, INHERIT_ONLY, NO_PROPAGATE_INHERIT, OBJECT_INHERIT, Ace
+from sidewall.nt.acl import Acl
 from sidewall.nt.descriptor import SE_DACL_PRESENT, SecurityDescriptor
 from sidewall.nt.edit import ALLOW, DENY, Edit, EditError, Want
 from sidewall.nt.errors import NtError
@@ -135,6 +136,24 @@ def test_a_conditional_entry_of_an_exact_sid_is_refused() -> None:
     assert caught.value.why == "entry"
 
 
+@pytest.mark.parametrize("entry", [
+    Ace(type=0, mask=0x1, sid=CAP, data=b"\0\0\0\0"),  # bytes behind the SID: nobody knows what for
+    Ace(type=5, mask=0x1, sid=CAP), Ace(type=9, mask=0x1, sid=CAP, data=b"artx"),
+])
+def test_only_plain_entries_of_an_exact_sid_are_taken_away(entry: Ace) -> None:
+    sd = SecurityDescriptor(dacl=Acl(aces=(entry,), revision=4))
+    with pytest.raises(EditError) as caught:
+        edit.smallest(sd, (), only=(CAP,))
+    assert caught.value.why == "entry"
+    assert "0" in str(caught.value)
+    for untouched in (entry.replace(sid=OTHER), entry.replace(flags=0x10)):
+        assert edit.smallest(sd.replace(dacl=Acl(aces=(untouched,), revision=4)), (), only=(CAP,)).empty
+    covering = entry.replace(mask=0x1F01FF, flags=DOWN)
+    sd = SecurityDescriptor(dacl=Acl(aces=(covering,), revision=4))
+    assert edit.smallest(sd, (GRANT,)).added == (GRANT.ace(),)
+    assert edit.apply(sd, edit.smallest(sd, (GRANT,))).sd.dacl == Acl(aces=(GRANT.ace(), covering), revision=4)
+
+
 def test_a_list_out_of_order_keeps_its_order_when_asked() -> None:
     before = "D:(A;;FA;;;SY)(D;;FW;;;BG)(A;;FR;;;BU)"
     after = made(before, GRANT, REFUSE, preserve_order=True)
@@ -178,8 +197,10 @@ def test_an_edit_reads_back_from_a_journal() -> None:
     None, "=", [["=", "00"]], [["?", ""]], [["="]], [["+", 5]], [["+", "zz"]], [["+", "0000080001000000"]], {"a": 1},
 ])
 def test_a_damaged_journal_is_refused(pairs: object) -> None:
-    with pytest.raises(NtError):
+    with pytest.raises(NtError) as caught:
         Edit.from_json(pairs)
+    assert caught.value.hint
+    assert not isinstance(caught.value, EditError) or caught.value.why == "entry"
 
 
 def test_a_grant_and_a_deny_do_what_they_say() -> None:
