@@ -110,11 +110,10 @@ class Opening:
             session_id = os.urandom(8).hex()
             opened = null_devices()
             try:
-                opened.append(os.open("/", getattr(os, "O_PATH", 0) | getattr(os, "O_CLOEXEC", 0)))
+                opened.append(system.root())
                 cell = self._opener(policy, self._tier)
             except BaseException:
-                for fd in opened:
-                    os.close(fd)
+                _close(opened)
                 raise
             leftovers = Leftovers()
             if log is not None:
@@ -139,7 +138,7 @@ class Opening:
             return cell
 
     def view(self) -> tuple[Policy, int]:
-        """For file operations: the policy to ask, and a descriptor of the root to start from.
+        """For file operations: the policy to ask, and a descriptor of the root to start from (-1: Windows has none).
 
         A cell that does not lend its own root shows its commands other directories at ``private`` paths than the host
         has there, so nothing at these may be touched from outside, but for a temporary directory that both see.
@@ -149,7 +148,7 @@ class Opening:
             return policy, cell.root_fd
         if self._shared is None:
             rules = policy.files
-            temporary = os.fsdecode(cell.environment.get(b"TMPDIR", b""))
+            temporary = os.fsdecode(cell.environment.get(system.TEMPORARY, b""))
             if temporary and temporary not in policy.private:
                 rules += (FileRule(path=temporary, access=WRITE),)
             self._shared = policy.replace(files=rules, private=())
@@ -187,7 +186,12 @@ def _end(owner: int, cell: Cell, leftovers: Leftovers, descriptors: list[int], l
         cell.close()
     finally:
         leftovers.close()
-        for fd in descriptors:
-            os.close(fd)
+        _close(descriptors)
         if log is not None:
             log.closed()
+
+
+def _close(descriptors: list[int]) -> None:
+    for fd in descriptors:
+        if fd >= 0:
+            os.close(fd)

@@ -16,6 +16,12 @@ if sys.platform == "win32":
     from sidewall.session.readiness import write as write
 
     poll = Poller
+    TEMPORARY = b"TEMP"
+    """The variable that names the directory for temporary files."""
+
+    def root() -> int:
+        """None to be had: each drive has its own."""
+        return -1
 
     def set_blocking(fd: int, blocking: bool) -> None:
         """Of a pipe's writing end; reading never waits here, since it follows a look."""
@@ -36,6 +42,12 @@ else:
     from select import POLLIN as POLLIN
     from select import POLLOUT as POLLOUT
     from select import poll as poll
+
+    TEMPORARY = b"TMPDIR"
+
+    def root() -> int:
+        """A descriptor of the root directory, for looking paths up."""
+        return os.open("/", getattr(os, "O_PATH", 0) | os.O_CLOEXEC)
 
     def user() -> tuple[int, tuple[int, ...]] | None:
         """The effective user, and the effective and supplementary groups."""

@@ -1,6 +1,7 @@
 """From a path to a held directory and a name in it, one component at a time, following links by our own hand.
 
-Knows: POSIX path resolution, permission bits, the policy's answer for a path.  Must not know: what is done there.
+Knows: POSIX path resolution, permission bits, how the file system makes, opens and removes what is at the end.  Must
+not know: why.  It is ``platforms.places.Place`` on POSIX.
 Follows: path_resolution(7).  A command inside may swap a component for a link at any moment, so every component is
 opened without following and held; a link is read and walked like any path, and where it really leads is what the
 policy is asked about.  A privileged caller gets no more than the permission bits give its user, since the sandbox's
@@ -13,22 +14,22 @@ import errno
 import os
 import stat
 
-from sidewall.policy.decide import decide
-from sidewall.policy.model import Request
 from sidewall.session import system
 from sidewall.session.types import AccessDenied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
-    from sidewall.policy.model import Policy
+    from sidewall.platforms.places import Check
 
 LINKS = 40
 KERNEL_INTERFACES = ("/proc", "/sys")
 HOLD = getattr(os, "O_PATH", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 READ_BIT, WRITE_BIT, SEARCH_BIT = 4, 2, 1
+DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class Place:
@@ -43,8 +44,8 @@ class Place:
         NotADirectoryError, PermissionError, OSError: as the kernel's own resolution does.
     """
 
-    def __init__(self, policy: Policy, root: int, path: str, *, follow: bool = True) -> None:
-        self.policy = policy
+    def __init__(self, root: int, path: str, check: Check, *, follow: bool = True) -> None:
+        self._check = check
         self._asked = path
         self._names: list[str] = []
         self._held: list[tuple[int, os.stat_result]] = [(root, os.fstat(root))]
@@ -87,7 +88,7 @@ class Place:
                         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), self._asked)
                     here = "/" + "/".join([*self._names, name])
                     reachable(here)
-                    check(self.policy, "read", here)
+                    self._check("read", here)
                     target = os.readlink("", dir_fd=fd)
                     if target.startswith("/"):
                         while self._names:
@@ -133,7 +134,7 @@ class Place:
 
     def check(self, action: str) -> None:
         """Asks the policy about this place.  Raises AccessDenied."""
-        check(self.policy, action, self.path)
+        self._check(action, self.path)
 
     def present(self) -> os.stat_result:
         """The entry's status.  Raises FileNotFoundError."""
@@ -163,6 +164,95 @@ class Place:
         self._held.append((fd, os.fstat(fd)))
         self._names.append(name)
 
+    def open_regular(self, *, write: bool) -> int:
+        """See ``platforms.places.Place``."""
+        if self.status is not None:
+            if stat.S_ISDIR(self.status.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path)
+            permitted(self.status, WRITE_BIT if write else READ_BIT, self.path)
+        elif write:
+            self.writable_directory()
+        else:
+            self.present()
+        fd = self.open(os.O_WRONLY | os.O_CREAT if write else os.O_RDONLY)
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(fd)
+            raise OSError(errno.EINVAL, "not a regular file", self.path)
+        return fd
+
+    def entries(self) -> list[tuple[str, os.stat_result]]:
+        """See ``platforms.places.Place``."""
+        status = self.present()
+        if not stat.S_ISDIR(status.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self._asked)
+        permitted(status, READ_BIT, self._asked)
+        fd = self.open(os.O_RDONLY)
+        try:
+            return _inside(fd)
+        finally:
+            os.close(fd)
+
+    def make_parents(self) -> None:
+        """See ``platforms.places.Place``."""
+        for name in self.missing[:-1]:
+            self.writable_directory()
+            try:
+                os.mkdir(name, dir_fd=self.parent)
+            except FileExistsError:
+                pass
+            self.descend(name)
+        if self.missing:
+            self.name, self.missing = self.missing[-1], self.missing[-1:]
+
+    def make_directory(self) -> None:
+        """See ``platforms.places.Place``."""
+        self.writable_directory()
+        os.mkdir(self.name, dir_fd=self.parent)
+
+    def remove(self) -> None:
+        """See ``platforms.places.Place``."""
+        status = self.present()
+        _removable(self.parent, status, self.path)
+        if not stat.S_ISDIR(status.st_mode):
+            os.unlink(self.name, dir_fd=self.parent)
+            return
+        for path in self._below():
+            self._check("write", path)
+        self._remove_tree(self.parent, self.name, self.path)
+
+    def _below(self) -> Iterator[str]:
+        pending = [(self.open(os.O_RDONLY), self.path)]
+        try:
+            while pending:
+                fd, path = pending.pop()
+                try:
+                    for name, status in _inside(fd):
+                        here = f"{path}/{name}"
+                        yield here
+                        if stat.S_ISDIR(status.st_mode):
+                            pending.append((os.open(name, DIRECTORY, dir_fd=fd), here))
+                finally:
+                    os.close(fd)
+        finally:
+            for fd, _path in pending:
+                os.close(fd)
+
+    def _remove_tree(self, parent: int, name: str, path: str) -> None:
+        fd = os.open(name, DIRECTORY, dir_fd=parent)
+        try:
+            for entry, status in _inside(fd):
+                here = f"{path}/{entry}"
+                self._check("write", here)
+                _removable(fd, status, here)
+                if stat.S_ISDIR(status.st_mode):
+                    self._remove_tree(fd, entry, here)
+                else:
+                    os.unlink(entry, dir_fd=fd)
+        finally:
+            os.close(fd)
+        os.rmdir(name, dir_fd=parent)
+
     def close(self) -> None:
         """Gives back the descriptors, but for the root's."""
         while len(self._held) > 1:
@@ -188,14 +278,18 @@ def reachable(path: str) -> None:
                                hint="run a command in the sandbox that reads it")
 
 
-def check(policy: Policy, action: str, path: str) -> None:
-    """Raises AccessDenied unless the policy allows ``action`` (``read`` or ``write``) on ``path``."""
-    request = Request(action=action, target=path)
-    decision = decide(policy, request)
-    if not decision.allowed:
-        from sidewall.policy.decide import smallest_change
+def _inside(fd: int) -> list[tuple[str, os.stat_result]]:
+    with os.scandir(fd) as entries:
+        return [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
 
-        raise AccessDenied(action, path, decision, decision.reason, hint=smallest_change(policy, request))
+
+def _removable(parent: int, status: os.stat_result, path: str) -> None:
+    """Checks the bits, and the restricted-deletion bit, of the directory that holds an entry."""
+    holder = os.fstat(parent)
+    permitted(holder, WRITE_BIT | SEARCH_BIT, path)
+    caller = system.user()
+    if holder.st_mode & stat.S_ISVTX and caller and caller[0] not in (status.st_uid, holder.st_uid):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), path)
 
 
 def permitted(status: os.stat_result, bits: int, path: str) -> None:

@@ -325,7 +325,7 @@ def _entries(buffer: ctypes.Array[ctypes.c_char]) -> list[DirectoryEntry]:
     while True:
         entry = layouts.FILE_ID_BOTH_DIR_INFO.from_buffer(buffer, at)
         start = at + layouts.FILE_ID_BOTH_DIR_INFO.FileName.offset
-        name = buffer[start : start + entry.FileNameLength].decode("utf-16-le", "surrogatepass")
+        name = buffer.raw[start : start + entry.FileNameLength].decode("utf-16-le", "surrogatepass")
         if name not in (".", ".."):
             reparse = entry.FileAttributes & constants.FILE_ATTRIBUTE_REPARSE_POINT
             # For a reparse point this field has its tag (MS-FSCC 2.4.17).
