@@ -119,7 +119,7 @@ def test_undo_where_the_dacl_is_gone_closes_nothing(gone: SecurityDescriptor) ->
 
 
 @pytest.mark.parametrize(("text", "why"), [
-    ("O:BA", "no-dacl"), ("D:NO_ACCESS_CONTROL", "null-dacl"), ("D:(A;;FA;;;SY)(D;;FW;;;BG)", "order"),
+    ("O:BA", "no-dacl"), ("S:(ML;;NW;;;LW)", "no-dacl"), ("D:NO_ACCESS_CONTROL", "null-dacl"), ("D:(A;;FA;;;SY)(D;;FW;;;BG)", "order"),
     ("D:(A;ID;FA;;;SY)(A;;FA;;;BA)", "order"),
 ])
 def test_what_cannot_be_edited_is_refused_with_the_reason(text: str, why: str) -> None:
@@ -127,6 +127,8 @@ def test_what_cannot_be_edited_is_refused_with_the_reason(text: str, why: str) -
         edit.smallest(sddl.parse(text), (GRANT,))
     assert caught.value.why == why
     assert caught.value.hint
+    with pytest.raises(EditError):
+        edit.editable(sddl.parse(text))
 
 
 def test_a_conditional_entry_of_an_exact_sid_is_refused() -> None:
