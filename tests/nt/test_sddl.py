@@ -47,6 +47,8 @@ AS_PEOPLE_WRITE_IT = [
     ("G:SYO:BA", "O:BAG:SY"),
     ("D:AIARP", "D:PARAI"),
     ("D:PPPAIAI", "D:PAI"),
+    ("D:NO_ACCESS_CONTROLPAI", "D:PAINO_ACCESS_CONTROL"),
+    ("O:s-1-5-18G:s-1-5-21-1D:", "O:SYG:S-1-5-21-1D:"),
     ("D:(a;oici;fagr;;;wd)", "D:(A;OICI;0x801f01ff;;;WD)"),
     ("D:(A;CIOI;GRGX;;;BU)", "D:(A;OICI;GXGR;;;BU)"),
     ("D:(A;OIOI;CCCC;;;BU)", "D:(A;OI;CC;;;BU)"),
