@@ -90,7 +90,7 @@ def _absolute(path: str) -> bool:
 
 def _join(directory: str, name: str) -> str:
     """Both as one path, as the system reads ``name`` in ``directory``; parts that go up are taken out."""
-    name = name.replace("/", "\\")
+    name, directory = name.replace("/", "\\"), directory.replace("/", "\\")
     if _absolute(name):
         return _tidy(name)
     if name[1:2] == ":":
