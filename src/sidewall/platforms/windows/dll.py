@@ -80,6 +80,9 @@ class SystemLibrary:
     def __init__(self, name: str) -> None:
         if sys.platform != "win32":
             raise MissingFunction(f"{name} is a part of Windows; this is {sys.platform}", library=name)
+        if ctypes.sizeof(ctypes.c_void_p) != 8:
+            raise MissingFunction(f"{name}: this is a Python of 32 bits", library=name,
+                                  hint="install a Python of 64 bits")
         try:
             self._dll: Any = ctypes.WinDLL(name, use_last_error=True, winmode=SYSTEM32)
         except OSError as error:

@@ -95,11 +95,11 @@ class Handle:
 
     def __del__(self) -> None:
         if getattr(self, "_close", None) is not None:
-            ledger.leaked.append(self.what)
             try:
+                ledger.leaked.append(self.what)
                 self.close()
             except Exception:
-                pass  # nobody is left who could be told
+                pass  # nobody is left who could be told, and the interpreter may be ending
 
     def __repr__(self) -> str:
         state = "closed" if self._close is None else f"0x{self._value:X}"
