@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.dll import Library
     from sidewall.platforms.windows.fwpuclnt import Fwpuclnt
     from sidewall.platforms.windows.kernel32 import Kernel32
+    from sidewall.platforms.windows.kernelbase import Kernelbase
     from sidewall.platforms.windows.netapi32 import Netapi32
     from sidewall.platforms.windows.ntdll import Ntdll
     from sidewall.platforms.windows.shell32 import Shell32
@@ -32,6 +33,10 @@ class Api(Protocol):
     @property
     def kernel32(self) -> Kernel32:
         """Objects, processes, jobs, pipes, consoles, files."""
+
+    @property
+    def kernelbase(self) -> Kernelbase:
+        """What kernel32 does not pass on."""
 
     @property
     def advapi32(self) -> Advapi32:
@@ -69,7 +74,7 @@ class Api(Protocol):
 WITH_KERNEL = ("advapi32", "crypt32", "ntdll", "shell32")
 """Facades that close or free by kernel32."""
 
-NAMES = ("kernel32", *WITH_KERNEL, "netapi32", "userenv", "fwpuclnt", "user32")
+NAMES = ("kernel32", "kernelbase", *WITH_KERNEL, "netapi32", "userenv", "fwpuclnt", "user32")
 
 
 class NativeApi:
@@ -77,6 +82,7 @@ class NativeApi:
 
     if TYPE_CHECKING:
         kernel32: Kernel32
+        kernelbase: Kernelbase
         advapi32: Advapi32
         netapi32: Netapi32
         userenv: Userenv

@@ -13,6 +13,7 @@ from sidewall.platforms.windows.prototypes import INVALID_HANDLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 
     from sidewall.platforms.windows.dll import Dll
@@ -30,12 +31,17 @@ BOOL SetConsoleMode(HANDLE hConsoleHandle, FLAGS dwMode);
 BOOL GetConsoleScreenBufferInfo(HANDLE hConsoleOutput, CONSOLE_SCREEN_BUFFER_INFO* lpConsoleScreenBufferInfo);
 BOOL GenerateConsoleCtrlEvent(DWORD dwCtrlEvent, DWORD dwProcessGroupId);
 BOOL SetConsoleCtrlHandler(PHANDLER_ROUTINE HandlerRoutine, BOOL Add);
+BOOL ReadConsoleW(HANDLE hConsoleInput, PVOID lpBuffer, DWORD nNumberOfCharsToRead, DWORD* lpNumberOfCharsRead,
+    CONSOLE_READCONSOLE_CONTROL* pInputControl);
 BOOL AllocConsole();
 BOOL FreeConsole();
 BOOL AttachConsole(DWORD dwProcessId);
 COUNT GetConsoleOutputCP();
 BOOL SetConsoleOutputCP(DWORD wCodePageID);
 """
+
+ROUTINE = getattr(ctypes, "WINFUNCTYPE", ctypes.CFUNCTYPE)(ctypes.c_int32, ctypes.c_uint32)
+"""PHANDLER_ROUTINE."""
 
 
 class KernelConsoles(Protocol):
@@ -71,6 +77,16 @@ class KernelConsoles(Protocol):
 
     def IgnoreCtrlC(self, ignore: bool) -> None:
         """SetConsoleCtrlHandler without a handler: whether this process and its children ignore Ctrl-C."""
+
+    def OnControl(self, handler: Callable[[int], bool]) -> Callable[[], None]:
+        """SetConsoleCtrlHandler: from now on ``handler`` is called, in a thread of its own, with CTRL_*_EVENT.
+
+        True means that it has been dealt with; after CTRL_CLOSE_EVENT and its kin the process ends when it returns.
+        Gives what takes the handler away again.
+        """
+
+    def ReadConsoleW(self, console: Handle, characters: int) -> str:
+        """Waits for keys, at most so many UTF-16 units; what was typed, '' when the console has gone."""
 
     def AllocConsole(self) -> None:
         """Gives a process without a console one."""
@@ -128,6 +144,22 @@ class NativeConsoles:
 
     def IgnoreCtrlC(self, ignore: bool) -> None:
         self._dll.SetConsoleCtrlHandler(None, ignore)
+
+    def OnControl(self, handler: Callable[[int], bool]) -> Callable[[], None]:
+        routine = ROUTINE(handler)
+        address = ctypes.cast(routine, ctypes.c_void_p)
+        self._dll.SetConsoleCtrlHandler(address, True)
+
+        def leave() -> None:
+            if routine:  # which has to live until here
+                self._dll.SetConsoleCtrlHandler(address, False)
+
+        return leave
+
+    def ReadConsoleW(self, console: Handle, characters: int) -> str:
+        buffer, number = ctypes.create_unicode_buffer(characters + 1), ctypes.c_uint32()
+        self._dll.ReadConsoleW(console, buffer, characters, ctypes.byref(number), None)
+        return ctypes.wstring_at(buffer, number.value)
 
     def AllocConsole(self) -> None:
         self._dll.AllocConsole()

@@ -175,6 +175,15 @@ class CONSOLE_SCREEN_BUFFER_INFO(Structure):
     ]
 
 
+class CONSOLE_READCONSOLE_CONTROL(Structure):
+    """Which keys end a read from a console."""
+
+    _fields_ = [
+        ("nLength", c_uint32), ("nInitialChars", c_uint32), ("dwCtrlWakeupMask", c_uint32),
+        ("dwControlKeyState", c_uint32),
+    ]
+
+
 class OSVERSIONINFOW(Structure):
     """The true version of Windows."""
 
