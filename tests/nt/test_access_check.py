@@ -229,6 +229,7 @@ def test_the_owners_rights_are_in_the_maximum() -> None:
 def test_nothing_asked_for_is_no_question() -> None:
     answer = check(FOREIGN + "D:(A;;FA;;;WD)", 0)
     assert (answer.verdict, answer.status) == (CANNOT_PROVE, "nothing_requested")
+    assert (answer.possible, answer.upper) == (True, 0xFFFFFFFF)
 
 
 @pytest.mark.parametrize("text", ["G:BAD:(A;;FA;;;WD)", "O:BAD:(A;;FA;;;WD)", "D:(A;;FA;;;WD)"])
@@ -329,6 +330,13 @@ def test_an_answer_explains_itself() -> None:
 def test_the_trace_without_a_dacl() -> None:
     assert [step.step for step in check(MINE, FILE_READ_DATA, trace=True).trace] == ["request", "owner", "no DACL"]
     assert [step.step for step in check(FOREIGN, FILE_READ_DATA, trace=True).trace] == ["request", "no DACL"]
+
+
+def test_the_trace_names_an_owner_that_is_not_listed() -> None:
+    limited = MEMBER.replace(restricting=(ADMINISTRATORS,))
+    assert str(check(MINE + "D:", READ_CONTROL, limited, trace=True).trace[1]) == (
+        f"owner {USER} 0x0: is the token's, but not among its restricting SIDs"
+    )
 
 
 def test_answers_that_are_given_again_and_again_are_made_once() -> None:

@@ -92,9 +92,7 @@ def access_check(
         entries, owner_rights, unjudged = effective(sd.dacl, mapping)
     sacl = sd.sacl
     owner = sd.owner
-    if not request or owner is None or sd.group is None or unjudged >= 0 or (
-        sacl is not None and _judged_elsewhere(sacl) >= 0
-    ):
+    if not request or owner is None or sd.group is None or unjudged >= 0 or _judged_elsewhere(sacl) >= 0:
         return _unjudged(sd, request, mapping, unjudged, steps)
 
     limits = UNLIMITED
