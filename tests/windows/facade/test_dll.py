@@ -104,10 +104,19 @@ def test_wrong_calls_are_ours_and_call_nothing() -> None:
         function(1, 2)
     with pytest.raises(CallError, match="OpenProcess"):
         function("all", False, 3)
-    with pytest.raises(CallError, match="zero in it"):
+    with pytest.raises(CallError, match="DeleteFileW: file name has a zero in it, at character 4"):
         behind.api.kernel32.DeleteFileW("C:\\a\0b")
     assert issubclass(CallError, InternalError)
     assert behind.calls == ["load kernel32.dll"]
+
+
+def test_a_password_that_cannot_be_passed_is_not_shown_either() -> None:
+    behind = Behind(LogonUserW=lambda *_: 1, NetUserAdd=lambda *_: 0)
+    for call in (lambda: behind.api.advapi32.LogonUserW("u", ".", "hunter2\0hunter2"),
+                 lambda: behind.api.netapi32.NetUserAdd("u", "hunter2\0hunter2")):  # fmt: skip
+        with pytest.raises(CallError, match="zero in it, at character 7") as caught:
+            call()
+        assert "hunter2" not in str(caught.value)
 
 
 def test_a_closed_handle_calls_nothing() -> None:

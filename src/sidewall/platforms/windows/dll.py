@@ -179,10 +179,12 @@ class Function:
 
     def _enter(self, values: Sequence[Any]) -> Any:
         ready = [value.value if isinstance(value, Handle) else value for value in values]
-        for value in ready:
-            # ctypes lets it pass, and Windows would stop reading there: at another path than was checked.
+        for index, value in enumerate(ready):
+            # ctypes lets it pass, and Windows would stop reading there: at another path than was checked.  The text
+            # itself may be a password, and is not shown.
             if isinstance(value, str) and "\0" in value:
-                raise CallError(f"{self.prototype.name}: a text with a zero in it: {value!r}")
+                name = prototypes.meaning(self.prototype.parameters[index].name)
+                raise CallError(f"{self.prototype.name}: {name} has a zero in it, at character {value.index(chr(0))}")
         try:
             return self._foreign(*ready)
         except (ctypes.ArgumentError, ValueError) as error:

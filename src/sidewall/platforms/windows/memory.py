@@ -25,7 +25,7 @@ LONGEST = 1 << 20
 def wide(text: str) -> ctypes.Array[ctypes.c_char]:
     """Memory with a text and its zero.  Raises CallError for a text with a zero in it, which would end there."""
     if "\0" in text:
-        raise CallError(f"a text for Windows has a zero in it: {text!r}")
+        raise CallError(f"a text for Windows has a zero in it, at character {text.index(chr(0))}")  # it may be secret
     return ctypes.create_string_buffer(text.encode("utf-16-le", "surrogatepass") + b"\0")
 
 
