@@ -18,6 +18,9 @@ from sidewall.platforms.windows.constants_process import (
     CREATE_DEFAULT_ERROR_MODE,
     CREATE_NO_WINDOW,
     CREATE_SUSPENDED,
+    STD_ERROR_HANDLE,
+    STD_INPUT_HANDLE,
+    STD_OUTPUT_HANDLE,
 )
 from sidewall.platforms.windows.descriptors import handle_of
 from sidewall.platforms.windows.errors import CallError, Win32Error
@@ -83,8 +86,7 @@ def start(api: Api, token: Handle | None, what: Line, variables: Variables, dire
     try:
         for descriptor in stdio or ():
             copies.append(kernel.DuplicateHandle(handle_of(descriptor), inherit=True))
-        # With a console: none of ours, which a program would be given though it has a terminal.
-        three = (copies[0], copies[1], copies[2]) if copies else (NO_HANDLE, NO_HANDLE, NO_HANDLE)
+        three = (copies[0], copies[1], copies[2]) if copies else _instead_of_ours(api)
         with kernel.ProcThreadAttributeList(handles=copies, jobs=jobs, pseudo_console=console) as attributes:
             info = StartInfo(command_line=what.line, application=what.application, directory=directory,
                              environment=variables.block, flags=flags, desktop=desktop, stdio=three,
@@ -101,7 +103,23 @@ def start(api: Api, token: Handle | None, what: Line, variables: Variables, dire
             copy.close()
 
 
-NO_HANDLE = Borrowed(0, "no standard handle")
+_NO_HANDLE = Borrowed(0, "no standard handle")
+
+
+def _instead_of_ours(api: Api) -> tuple[Handle, Handle, Handle] | None:
+    """The standard handles for a command at a terminal, None to let the terminal set them.
+
+    Where ours lead to a file or a pipe, the system would give a console program copies of them in spite of its
+    terminal, unless it is told that there are none.
+    """
+    for which in (STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE):
+        ours = api.kernel32.GetStdHandle(which)
+        if ours is not None:
+            try:
+                api.kernel32.GetConsoleMode(ours)
+            except Win32Error:
+                return _NO_HANDLE, _NO_HANDLE, _NO_HANDLE
+    return None
 
 
 def _as_python(error: Win32Error, what: Line, directory: str) -> OSError:
