@@ -80,13 +80,11 @@ def main(words: Sequence[str]) -> int:
     name = words[0] if words else ""
     if name in ("run", "shell"):
         hold_standard_streams()
-        if sys.platform != "win32":
-            wake = wakeup()
-            backend = prepared()
-            from sidewall.cli import run
+        wake = wakeup()
+        backend = prepared()
+        from sidewall.cli import run
 
-            return run.main(backend, name, words[1:], wake)
-        prepared()  # says that there is no backend for this platform yet
+        return run.main(backend, name, words[1:], wake)
     from sidewall.cli import parser
 
     return parser.dispatch(words)
@@ -121,6 +119,11 @@ if sys.platform != "win32":
         _signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         os.register_at_fork(after_in_child=lambda: _signal.set_wakeup_fd(-1))
         return reading
+else:
+
+    def wakeup() -> int:
+        """None: Windows has no signals, and ``control`` hears of the console's events by itself."""
+        return -1
 
 
 def hold_standard_streams() -> None:

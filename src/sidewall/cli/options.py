@@ -6,6 +6,8 @@ and completion.  Imported before the child starts, so it holds plain records and
 
 from __future__ import annotations
 
+import sys
+
 from sidewall.record import Record
 
 PATH, FILE, PROFILE, REQUIRE, COMMAND, TEXT = "path", "file", "profile", "require", "command", "text"
@@ -54,8 +56,9 @@ class Verb(Record):
     about: str = ""
 
 
-TIERS = ("auto", "namespace", "landlock")
+LINUX_TIERS = ("namespace", "landlock")
 WINDOWS_TIERS = ("account", "token-strict", "token")
+TIERS = ("auto", *(WINDOWS_TIERS if sys.platform == "win32" else LINUX_TIERS))
 NETWORKS = ("off", "on")
 
 RULES = (
@@ -72,7 +75,7 @@ RULES = (
     Option(name="env", metavar="NAME", many=True, env="SIDEWALL_ENV",
            help="let the environment variable NAME through, or set NAME=VALUE"),
     Option(name="tier", metavar="TIER", env="SIDEWALL_TIER", choices=TIERS,
-           help="how it is enforced: auto (default), namespace or landlock"),
+           help=f"how it is enforced: auto (default), {', '.join(TIERS[1:-1])} or {TIERS[-1]}"),
     Option(name="require", metavar="LIST", env="SIDEWALL_REQUIRE", kind=REQUIRE,
            help="guarantees that must hold in full, separated by commas; all; or none"),
 )
@@ -84,6 +87,8 @@ RUNNING = (
     Option(name="status-file", metavar="FILE", env="SIDEWALL_STATUS_FILE", kind=FILE,
            help="write one line of JSON about how it ended"),
 )
+
+LINE_SHELL, USER_SHELL = ("cmd.exe", "cmd.exe") if sys.platform == "win32" else ("/bin/sh", "$SHELL (or /bin/sh)")
 
 ABOUT_RUN = """\
 The workspace is the current directory: it is writable, except for .git/hooks, .git/config and the settings of agents
@@ -97,9 +102,9 @@ RUN = Verb(
     options=(*RULES, *RUNNING,
              Option(name="tty", env="SIDEWALL_TTY",
                     help="give the command a pseudo terminal even when this is not a terminal"),
-             Option(name="command", short="c", metavar="LINE", help="run LINE by /bin/sh")),
+             Option(name="command", short="c", metavar="LINE", help=f"run LINE by {LINE_SHELL}")),
     operands=(Operand(name="program", count="*", kind=COMMAND, help="the program and its arguments, after --"),))
 
 SHELL = Verb(
     name="shell", help="open your shell inside the sandbox", options=(*RULES, *RUNNING),
-    about="Starts $SHELL (or /bin/sh) on a pseudo terminal, under the same policy as run.")
+    about=f"Starts {USER_SHELL} on a pseudo terminal, under the same policy as run.")

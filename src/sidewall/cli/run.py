@@ -20,11 +20,12 @@ from sidewall.cli.scan import HELP, environment, scan, together
 from sidewall.errors import SidewallError, UsageError
 from sidewall.policy.environ import filter_environ
 
-if sys.platform != "win32":
+if sys.platform == "win32":
+    from sidewall.cli.control import Supervisor
+    from sidewall.cli.handles import Streams
+else:
     from sidewall.cli.streams import Streams
     from sidewall.cli.supervise import Supervisor
-
-assert sys.platform != "win32"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,14 +60,26 @@ def command(name: str, chosen: Mapping[str, Any], argv: list[str]) -> list[str]:
     if name == "shell":
         if argv:
             raise UsageError(f"shell takes no command: {argv[0]}", hint="sidewall run -- COMMAND runs one command")
-        return [os.environ.get("SHELL") or "/bin/sh", "-i"]
+        return [shell()] if sys.platform == "win32" else [os.environ.get("SHELL") or "/bin/sh", "-i"]
     if line is not None:
+        if sys.platform == "win32":
+            if argv:
+                raise UsageError(f"--command takes no arguments beside its line: {argv[0]}",
+                                 hint="write them into the line")
+            return [shell(), "/d", "/c", line]
         return ["/bin/sh", "-c", line, "sh", *argv]
     if not argv:
         raise UsageError("no command given", hint="sidewall run [OPTIONS] -- COMMAND [ARGUMENTS]")
     if not argv[0]:
         raise UsageError("the command's name is empty", hint="sidewall run [OPTIONS] -- COMMAND [ARGUMENTS]")
     return argv
+
+
+def shell() -> str:
+    """The shell of Windows, by its full path: nothing of that name in the workspace is meant."""
+    named = os.environ.get("COMSPEC", "")
+    return named if os.path.isabs(named) else os.path.join(os.environ.get("SYSTEMROOT", "C:\\Windows"), "System32",
+                                                           "cmd.exe")
 
 
 class Run:
@@ -120,8 +133,7 @@ class Run:
             self._report.started(self._argv)
             return self._report.not_started(self._argv, error)
         streams.attach(child)
-        waiting = Supervisor(child, streams.flows, wake=self._wake, timeout=self._timeout,
-                             terminal=streams.terminal)
+        waiting = Supervisor(child, streams, wake=self._wake, timeout=self._timeout)
         waiting.listen()
         try:
             self._report.started(self._argv)  # while the command starts: the log costs it no time
@@ -154,7 +166,8 @@ def variables(policy: Policy, cell: Cell) -> dict[bytes, bytes]:
     """What the policy lets through of our environment; the cell's own (its temporary directory) goes before that,
     what the policy sets before both."""
     passed = filter_environ(policy.environ, os.environ)
-    chosen = {name for name, _ in policy.environ.set}
+    chosen = {os.path.normcase(name) for name, _ in policy.environ.set}
     found = {os.fsencode(name): os.fsencode(value) for name, value in passed.items()}
-    found.update({name: value for name, value in cell.environment.items() if os.fsdecode(name) not in chosen})
+    found.update({name: value for name, value in cell.environment.items()
+                  if os.path.normcase(os.fsdecode(name)) not in chosen})
     return found

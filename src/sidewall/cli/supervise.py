@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     import signal as _signal
     from collections.abc import Sequence
 
-    from sidewall.cli.flow import Flow
-    from sidewall.cli.terminal import Terminal
+    from sidewall.cli.streams import Streams
     from sidewall.platforms.contract import Child, Exit
 else:
     import _signal
@@ -35,18 +34,17 @@ _FOREGROUND_SECONDS = 0.2
 
 
 class Supervisor:
-    """Waits for ``child`` while it turns ``flows``; kills the tree after ``timeout`` seconds (0: never).
+    """Waits for ``child`` while it turns the flows of ``streams``; kills the tree after ``timeout`` seconds (0: never).
 
     Signals are listened to from ``listen`` to ``leave``; ``wake`` is the descriptor on which ``set_wakeup_fd`` tells
     them.
     """
 
-    def __init__(self, child: Child, flows: Sequence[Flow], *, wake: int, timeout: float = 0,
-                 terminal: Terminal | None = None) -> None:
+    def __init__(self, child: Child, streams: Streams, *, wake: int, timeout: float = 0) -> None:
         self.timed_out = False
         self._child = child
-        self._flows = list(flows)
-        self._terminal = terminal
+        self._flows = list(streams.flows)
+        self._terminal = streams.terminal
         self._deadline = time.monotonic() + timeout if timeout else 0.0
         self._wake = wake
         self._before: list[tuple[int, object]] = []

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from sidewall.cli.options import (
     FILE,
+    LINUX_TIERS,
     PATH,
     PROFILE,
     RULES,
     RUN,
     SHELL,
-    TIERS,
     WINDOWS_TIERS,
     Operand,
     Option,
@@ -26,7 +26,7 @@ JSON = Option(name="json", help="print JSON")
 PLATFORMS = ("linux", "windows")
 EXPLAINED = (
     *(option for option in RULES if option.name != "tier"),
-    Option(name="tier", metavar="TIER", env="SIDEWALL_TIER", choices=(*TIERS, *WINDOWS_TIERS),
+    Option(name="tier", metavar="TIER", env="SIDEWALL_TIER", choices=("auto", *LINUX_TIERS, *WINDOWS_TIERS),
            help="how it is enforced: auto (default), namespace or landlock on Linux; account, token-strict or token "
                 "on Windows"),
     Option(name="platform", metavar="NAME", choices=PLATFORMS,
