@@ -5,8 +5,11 @@ Knows: where the declarations are.  Must not know: what they are for.
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import importlib
+from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -100,6 +103,37 @@ def test_the_masks_of_the_model(metadata: Metadata) -> None:
     differences = [text for name, value in (masks | attributes).items()
                    for text in compare_constant(name, value, metadata)]  # fmt: skip
     assert not differences, "\n".join(differences)
+
+
+def written(path: Path) -> Iterator[tuple[str, int]]:
+    """Names and numbers that a file gives at its top, one by one or side by side; it is read and not imported."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                names = target.elts if isinstance(target, ast.Tuple) else [target]
+                values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+                for name, value in zip(names, values, strict=False):
+                    if isinstance(name, ast.Name) and isinstance(value, ast.Constant) and type(value.value) is int:
+                        yield name.id, value.value
+
+
+def test_numbers_with_windows_own_names_elsewhere(metadata: Metadata) -> None:
+    """A file may have a number of its own beside its use; under Microsoft's name it has Microsoft's value.
+
+    Errors are often called without their first word: ``BROKEN_PIPE``.
+    """
+    source = Path(api.__file__).parents[2]
+    found = [(path.name, name, value) for place in ("platforms/windows", "nt")
+             for path in source.joinpath(place).rglob("*.py") for name, value in written(path)]  # fmt: skip
+    compared, wrong = 0, []
+    for file, name, value in found:
+        theirs = {number for prefix in ("", "ERROR_", "STATUS_") for number in metadata.constants(prefix + name)}
+        if theirs and name not in NOT_WINDOWS:
+            compared += 1
+            if value & 0xFFFFFFFF not in {number & 0xFFFFFFFF for number in theirs if isinstance(number, int)}:
+                wrong.append(f"{file}: {name}: {value} here, {sorted(map(str, theirs))} there")
+    assert compared > 350
+    assert not wrong, "\n".join(wrong)
 
 
 def test_remedies_are_for_errors_and_calls_that_there_are() -> None:

@@ -41,10 +41,10 @@ NTSTATUS LsaClose(LSA_HANDLE ObjectHandle);
 
 LONGEST_SID = 68
 LONGEST_NAME = 512
-NOT_FOUND = 0xC0000034
+OBJECT_NAME_NOT_FOUND = 0xC0000034
 """STATUS_OBJECT_NAME_NOT_FOUND: an account without rights is unknown to the authority."""
 
-NO_MORE = 0x8000001A
+NO_MORE_ENTRIES = 0x8000001A
 """STATUS_NO_MORE_ENTRIES: no account has the right."""
 
 
@@ -123,14 +123,14 @@ class NativeAccounts:
         listed = RightList(rights)
         values = (policy, sid, every, listed.array, len(rights))
         code = self._dll.LsaRemoveAccountRights.code(*values)
-        if code not in (0, NOT_FOUND):
+        if code not in (0, OBJECT_NAME_NOT_FOUND):
             raise self._dll.LsaRemoveAccountRights.error(code, *values)
 
     def LsaEnumerateAccountRights(self, policy: Handle, sid: bytes) -> tuple[str, ...]:
         found, count = ctypes.POINTER(layouts.LSA_UNICODE_STRING)(), ctypes.c_uint32()
         values = (policy, sid, ctypes.byref(found), ctypes.byref(count))
         code = self._dll.LsaEnumerateAccountRights.code(*values)
-        if code == NOT_FOUND:
+        if code == OBJECT_NAME_NOT_FOUND:
             return ()
         if code:
             raise self._dll.LsaEnumerateAccountRights.error(code, *values)
@@ -145,7 +145,7 @@ class NativeAccounts:
         listed = RightList([right])
         values = (policy, listed.array, ctypes.byref(found), ctypes.byref(count))
         code = self._dll.LsaEnumerateAccountsWithUserRight.code(*values)
-        if code == NO_MORE:
+        if code == NO_MORE_ENTRIES:
             return ()
         if code:
             raise self._dll.LsaEnumerateAccountsWithUserRight.error(code, *values)
