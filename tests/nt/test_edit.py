@@ -119,7 +119,8 @@ def test_undo_where_the_dacl_is_gone_closes_nothing(gone: SecurityDescriptor) ->
 
 
 @pytest.mark.parametrize(("text", "why"), [
-    ("O:BA", "no-dacl"), ("S:(ML;;NW;;;LW)", "no-dacl"), ("D:NO_ACCESS_CONTROL", "null-dacl"), ("D:(A;;FA;;;SY)(D;;FW;;;BG)", "order"),
+    ("O:BA", "no-dacl"), ("S:(ML;;NW;;;LW)", "no-dacl"), ("D:NO_ACCESS_CONTROL", "null-dacl"),
+    ("D:(A;;FA;;;SY)(D;;FW;;;BG)", "order"),
     ("D:(A;ID;FA;;;SY)(A;;FA;;;BA)", "order"),
 ])
 def test_what_cannot_be_edited_is_refused_with_the_reason(text: str, why: str) -> None:
@@ -216,3 +217,21 @@ def test_a_grant_and_a_deny_do_what_they_say() -> None:
     with_grant = edit.apply(closed, edit.smallest(closed, (GRANT,))).sd
     assert access_check(with_grant, token, FILE_MODIFY, MAPPINGS["file"]).certain
     assert not access_check(with_grant, token, 0x40, MAPPINGS["file"]).possible
+
+
+@pytest.mark.parametrize(("before", "now", "after"), [
+    # what comes back goes behind the entry that it stood behind, but never before a deny that is new there
+    ("(D;;FW;;;BG){m}(A;;FR;;;BU)", "(D;;FW;;;BG)(D;;FX;;;BG)(A;;FR;;;BU)", "(D;;FW;;;BG)(D;;FX;;;BG){m}(A;;FR;;;BU)"),
+    ("(A;;FR;;;BU){m}(A;ID;FA;;;SY)", "(A;;FR;;;BU)(A;;FX;;;BU)(A;ID;FA;;;SY)",
+     "(A;;FR;;;BU){m}(A;;FX;;;BU)(A;ID;FA;;;SY)"),
+    ("{m}(A;;FR;;;BU)", "(D;;FX;;;BG)", "(D;;FX;;;BG){m}"),
+    ("{m}(A;;FR;;;BU)", "(D;;FX;;;BG)(A;ID;FA;;;SY)(A;ID;FR;;;SY)", "(D;;FX;;;BG){m}(A;ID;FA;;;SY)(A;ID;FR;;;SY)"),
+    ("{m}(A;;FR;;;BU)", "(A;;FX;;;BU)(A;;FR;;;BU)", "(A;;FX;;;BU){m}(A;;FR;;;BU)"),
+    ("{m}{n}(A;;FR;;;BU)", "(A;ID;FA;;;SY)", "{m}{n}(A;ID;FA;;;SY)"),
+    ("(A;;FR;;;BU){m}{n}", "(A;;FR;;;BU)(A;ID;FA;;;SY)", "(A;;FR;;;BU){m}{n}(A;ID;FA;;;SY)"),
+])
+def test_where_an_entry_that_was_taken_away_comes_back(before: str, now: str, after: str) -> None:
+    mine = {"m": f"(A;;FX;;;{CAP})", "n": f"(A;;FW;;;{CAP})"}
+    taken = edit.smallest(sddl.parse("D:" + before.format(**mine)), (), only=(CAP,))
+    back = edit.undo(sddl.parse("D:" + now), taken)
+    assert sddl.format(back.sd) == sddl.format(sddl.parse("D:" + after.format(**mine)))

@@ -47,6 +47,7 @@ def to_all(mask: int, kind: str = "A") -> str:
 def sure(outcome: Outcome) -> bool:
     """Granted or denied by every reading; anything else fails the test."""
     assert outcome.certain == outcome.possible == outcome.granted, outcome.explain()
+    assert outcome.verdict in (GRANTED, DENIED)
     return outcome.granted
 
 
@@ -124,8 +125,28 @@ def test_maximum_holds_what_the_parent_lends() -> None:
     for asked, expected in ((bits.DELETE, True), (0x1, True), (0x2, False), (bits.DELETE | 0x2, False)):
         outcome = operations.open_file(place(to_all(0x1)), above, TOKEN, bits.MAXIMUM_ALLOWED | asked)
         assert sure(outcome) is expected
+        assert not expected or outcome.mask == 0x10081
+        assert (outcome.reason == "") is expected
     outcome = operations.open_file(place(to_all(0x1)), None, TOKEN, bits.MAXIMUM_ALLOWED | bits.DELETE)
     assert not sure(outcome)
+
+
+def test_maximum_where_nothing_or_not_all_is_known() -> None:
+    for file, verdict, mask in ((Place(acls=False), GRANTED, 0x1F01FF), (Place(), "cannot-prove", 0),
+                                (Place(remote=True), "cannot-prove", 0)):
+        outcome = operations.open_file(file, None, TOKEN, bits.MAXIMUM_ALLOWED)
+        assert (outcome.verdict, outcome.mask, outcome.lower, outcome.upper) == (verdict, mask, mask, 0x1F01FF)
+    lent = operations.open_file(place(NOTHING), Place(directory=True), TOKEN, bits.MAXIMUM_ALLOWED)
+    assert (lent.verdict, lent.possible, lent.upper) == ("cannot-prove", True, 0x10080)
+    assert operations.open_file(place(NOTHING), None, TOKEN, bits.MAXIMUM_ALLOWED).verdict == DENIED
+
+
+def test_what_the_object_decides_alone_is_one_check() -> None:
+    above = place(to_all(0x41), directory=True)
+    for file, desired in ((place(to_all(bits.DELETE)), bits.DELETE), (place(NOTHING), 0x1), (place(NOTHING), 0x20000)):
+        outcome = operations.open_file(file, above, TOKEN, desired)
+        assert (outcome.parts, outcome.joined) == ((), "")
+        assert outcome.answer is not None
 
 
 def test_maximum_with_rights_that_a_privilege_gives_by_name() -> None:
@@ -214,8 +235,8 @@ def test_audit_entries_at_creation_want_a_privilege() -> None:
     assert not sure(operations.create_in(parent, TOKEN, creator=audit))
     secure = TOKEN.replace(privileges=frozenset({"SeSecurityPrivilege"}))
     assert sure(operations.create_in(parent, secure, creator=audit))
-    for given in ("S:(ML;;NW;;;LW)", "D:(A;;FA;;;WD)", "S:"):
-        assert sure(operations.create_in(parent, TOKEN, creator=sddl.parse(given)))
+    for text in ("S:(ML;;NW;;;LW)", "D:(A;;FA;;;WD)", "S:"):
+        assert sure(operations.create_in(parent, TOKEN, creator=sddl.parse(text)))
 
 
 def test_overwrite_and_supersede() -> None:

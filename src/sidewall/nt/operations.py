@@ -71,14 +71,15 @@ class Place(Record):
 def check(what: str, place: Place, token: Token, desired: int, *, backup_intent: bool = False,
           trace: bool = False) -> Outcome:
     """One access check of one object.  ``backup_intent``: SeBackup- and SeRestorePrivilege of the token count."""
+    most = bits.FILE_ALL_ACCESS if desired & bits.MAXIMUM_ALLOWED else 0
     if place.write_protected and desired & CHANGES:
         return denied(what, "the volume is write-protected", place.path, desired)
     if place.remote:
-        return unknown(what, "another machine decides about what is there", place.path, desired)
+        return unknown(what, "another machine decides about what is there", place.path, desired | most)
     if not place.acls:
-        return granted(what, "its volume stores no descriptors", place.path, desired)
+        return granted(what, "its volume stores no descriptors", place.path, desired | most)
     if place.sd is None:
-        return unknown(what, "its descriptor was not captured", place.path, desired)
+        return unknown(what, "its descriptor was not captured", place.path, desired | most)
     before = backup_rights(token) if backup_intent else 0
     answer = access_check(place.sd, token, desired, FILE, previously_granted=before, trace=trace)
     return of_answer(what, desired, answer, place.path)
