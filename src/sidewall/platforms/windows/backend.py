@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sidewall.errors import GuaranteeError, MachineError
 from sidewall.plan import windows_steps as steps
-from sidewall.plan.steps import UNCONFINED
+from sidewall.plan.steps import UNCONFINED, Watch
 from sidewall.plan.windows_unenforced import RESTRICTING, Unenforced, beyond
 from sidewall.platforms.contract import Held
 from sidewall.platforms.windows import api as apis
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.handles import Handle
     from sidewall.platforms.windows.lease import AccessLists
     from sidewall.platforms.windows.probe import Probe
+    from sidewall.platforms.windows.watch import Watcher
     from sidewall.policy.model import Policy
 
     S = TypeVar("S")
@@ -92,6 +93,7 @@ class _Made:
         self._probe: Probe | None = None
         self._missing: list[Unenforced] = []
         self._temporary = ""
+        self._watcher: Watcher | None = None
 
     def cell(self, lists: AccessLists | None) -> TokenCell:
         """All of it, in order.  Raises MachineError."""
@@ -112,10 +114,12 @@ class _Made:
             self._probe.close()
             self._probe = None
             self._refuse_beyond()
+            self._watch()
         job, token, self._job, self._token = self._job, self._token, None, None
         return TokenCell(
             api, plan, token=token, job=job, desktop=self._surroundings.name if self._surroundings else None,
-            system=system, variables=variables, temporary=self._temporary, undo=self._undo)
+            system=system, variables=variables, temporary=self._temporary,
+            watcher=self._watcher, undo=self._undo)
 
     def _confine(self, recipe: steps.TokenRecipe, variables: steps.Environment | None, system: str) -> None:
         """The token and the desktop, tried as far as that is possible while nothing on the machine has changed."""
@@ -168,8 +172,18 @@ class _Made:
             path = self._temporary = temporary.make(self._api, wanted)
             self._undo.append(lambda: _removed(path))
 
+    def _watch(self) -> None:
+        """Last: what the cell itself made is not to be found."""
+        wanted = tuple([one for one in self._plan.steps if isinstance(one, Watch)])
+        if any(one.roots for one in wanted):
+            from sidewall.platforms.windows.watch import Watcher
+
+            self._watcher = Watcher(self._api, wanted)
+
     def undo(self) -> None:
         """Gives back what was made, the last first."""
+        if self._watcher is not None:
+            self._watcher.close()
         if self._probe is not None:
             self._probe.close()
         for handle in (self._job, self._token):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.environment import Variables
     from sidewall.platforms.windows.handles import Handle
     from sidewall.platforms.windows.startup import Started
+    from sidewall.platforms.windows.watch import Watcher
 
 INTERRUPT = 2
 INTERRUPTED = 0xC000013A
@@ -141,7 +142,8 @@ class TokenCell:
     root_fd = -1
 
     def __init__(self, api: Api, plan: Plan, *, token: Handle | None, job: Handle, desktop: str | None, system: str,
-                 variables: Environment | None, temporary: str, undo: Sequence[Callable[[], tuple[Held, ...]]]) -> None:
+                 variables: Environment | None, temporary: str, watcher: Watcher | None,
+                 undo: Sequence[Callable[[], tuple[Held, ...]]]) -> None:
         self.api = api
         self.plan = plan
         self.closed = False
@@ -153,6 +155,8 @@ class TokenCell:
         self._variables = variables
         self._temporary = temporary
         self.environment: Mapping[bytes, bytes] = environment.own(variables, temporary)
+        self._watcher = watcher
+        self._settling = _thread.allocate_lock()
         self._undo = list(undo)
         self._composed: tuple[Mapping[bytes, bytes], Variables] | None = None
         self._starting = _thread.allocate_lock()
@@ -208,7 +212,12 @@ class TokenCell:
 
     def settle(self) -> tuple[Held, ...]:
         """See ``contract.Cell.settle``."""
-        return ()
+        watcher = self._watcher
+        if watcher is None:
+            return ()
+        with self._settling, self._starting:
+            # Nobody can start anything until this is done.
+            return () if self.closed else watcher.settle(calm=not jobs.running(self.api, self._job))
 
     def attempts(self) -> tuple[Attempt, ...]:
         """See ``contract.Cell.attempts``: nothing in these tiers sees a refusal."""
@@ -226,6 +235,10 @@ class TokenCell:
                 held.append(Held(action="left", path="a process", reason="it was killed and has not ended"))
             for child in tuple(self.children):
                 child.awaited(jobs.PATIENCE)
+            if self._watcher is not None:
+                with self._settling:
+                    held += self._watcher.settle(calm=True)
+                    self._watcher.close()
         finally:
             self._job.close()
             if self._token is not None:

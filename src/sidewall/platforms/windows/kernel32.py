@@ -6,6 +6,7 @@ Knows: which files make it up.  Must not know: any call.
 from __future__ import annotations
 
 from sidewall.platforms.windows import (
+    kernel32_changes,
     kernel32_console,
     kernel32_files,
     kernel32_jobs,
@@ -21,19 +22,22 @@ if TYPE_CHECKING:
 
     class Kernel32(
         kernel32_objects.KernelObjects, kernel32_process.KernelProcesses, kernel32_jobs.KernelJobs,
-        kernel32_pipes.KernelPipes, kernel32_console.KernelConsoles, kernel32_files.KernelFiles, Protocol,
+        kernel32_pipes.KernelPipes, kernel32_console.KernelConsoles, kernel32_files.KernelFiles,
+        kernel32_changes.KernelChanges, Protocol,
     ):
-        """Objects, processes, jobs, pipes, consoles and files."""
+        """Objects, processes, jobs, pipes, consoles, files and their changes."""
 
 NAME = "kernel32.dll"
 PROTOTYPES = "".join([part.PROTOTYPES for part in (
     kernel32_objects, kernel32_process, kernel32_jobs, kernel32_pipes, kernel32_console, kernel32_files,
+    kernel32_changes,
 )])  # fmt: skip
 
 
 class NativeKernel32(
     kernel32_objects.NativeObjects, kernel32_process.NativeProcesses, kernel32_jobs.NativeJobs,
     kernel32_pipes.NativePipes, kernel32_console.NativeConsoles, kernel32_files.NativeFiles,
+    kernel32_changes.NativeChanges,
 ):  # fmt: skip
     """The real DLL."""
 
