@@ -20,7 +20,8 @@ TARGETS = {
     "access": Target(
         modules=("access_check", "access_check_passes", "access_check_readings", "access_check_answer", "labels",
                  "token:TokenSids"),
-        tests=("test_access_check.py", "test_access_check_tokens.py", "test_access_check_properties.py"),
+        tests=("test_access_check.py", "test_access_check_tokens.py", "test_access_check_labels.py",
+               "test_access_check_properties.py"),
     ),
     "inherit": Target(modules=("inherit",), tests=("test_inherit.py",)),
     "propagate": Target(modules=("inherit_tree",), tests=("test_inherit_tree.py",)),
