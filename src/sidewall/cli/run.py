@@ -23,6 +23,7 @@ from sidewall.policy.environ import filter_environ
 if sys.platform == "win32":
     from sidewall.cli.control import Supervisor
     from sidewall.cli.handles import Streams
+    from sidewall.session.command import windows_shell
 else:
     from sidewall.cli.streams import Streams
     from sidewall.cli.supervise import Supervisor
@@ -60,26 +61,21 @@ def command(name: str, chosen: Mapping[str, Any], argv: list[str]) -> list[str]:
     if name == "shell":
         if argv:
             raise UsageError(f"shell takes no command: {argv[0]}", hint="sidewall run -- COMMAND runs one command")
-        return [shell()] if sys.platform == "win32" else [os.environ.get("SHELL") or "/bin/sh", "-i"]
+        if sys.platform == "win32":
+            return [windows_shell()]
+        return [os.environ.get("SHELL") or "/bin/sh", "-i"]
     if line is not None:
         if sys.platform == "win32":
             if argv:
                 raise UsageError(f"--command takes no arguments beside its line: {argv[0]}",
                                  hint="write them into the line")
-            return [shell(), "/d", "/c", line]
+            return [windows_shell(), "/d", "/c", line]
         return ["/bin/sh", "-c", line, "sh", *argv]
     if not argv:
         raise UsageError("no command given", hint="sidewall run [OPTIONS] -- COMMAND [ARGUMENTS]")
     if not argv[0]:
         raise UsageError("the command's name is empty", hint="sidewall run [OPTIONS] -- COMMAND [ARGUMENTS]")
     return argv
-
-
-def shell() -> str:
-    """The shell of Windows, by its full path: nothing of that name in the workspace is meant."""
-    named = os.environ.get("COMSPEC", "")
-    return named if os.path.isabs(named) else os.path.join(os.environ.get("SYSTEMROOT", "C:\\Windows"), "System32",
-                                                           "cmd.exe")
 
 
 class Run:

@@ -7,6 +7,7 @@ An argument vector is literal: nothing here splits, quotes or expands; a shell i
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,13 +18,35 @@ if TYPE_CHECKING:
     PathLike: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
     Arguments: TypeAlias = PathLike | Sequence[PathLike]
 
-SHELL = "/bin/sh"
+def shell_vector(words: list[Word]) -> list[Word]:
+    """What runs a line of the system's shell: ``/bin/sh -c``, as ``subprocess`` has it, or cmd.exe on Windows.
+
+    The first of ``words`` is the line; further ones are arguments of ``/bin/sh``, or on Windows make up the line with
+    the first.
+    """
+    if sys.platform != "win32":
+        return ["/bin/sh", "-c", *words]
+    line = os.fsdecode(words[0])
+    if len(words) > 1:
+        from subprocess import list2cmdline
+
+        line = list2cmdline([os.fsdecode(word) for word in words])
+    return [windows_shell(), "/d", "/c", line]
+
+
+def windows_shell() -> str:
+    """The full path of cmd.exe: nothing of that name in the workspace is meant."""
+    named = os.environ.get("COMSPEC", "")
+    if os.path.isabs(named):
+        return named
+    return os.path.join(os.environ.get("SYSTEMROOT", "C:\\Windows"), "System32", "cmd.exe")
+
 
 
 def vector(args: Arguments, *, shell: bool) -> list[Word]:
     """The argument vector, as ``subprocess`` on POSIX reads ``args``.
 
-    A string is one program's name, or with ``shell`` one line for ``/bin/sh``.
+    A string is one program's name, or with ``shell`` one line for the system's shell.
 
     Raises:
         ValueError: no arguments, or a NUL in one.
@@ -39,7 +62,7 @@ def vector(args: Arguments, *, shell: bool) -> list[Word]:
         if ("\0" in word) if isinstance(word, str) else (b"\0" in word):
             raise ValueError("embedded null byte")
     if shell:
-        return [SHELL, "-c", *words]
+        return shell_vector(words)
     return words
 
 

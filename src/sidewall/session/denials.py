@@ -6,8 +6,10 @@ A symptom becomes a denial only if the policy denies it; a failure of any other 
 
 from __future__ import annotations
 
+import ntpath
 import posixpath
 
+from sidewall.policy import paths
 from sidewall.policy.decide import decide, describe, smallest_change
 from sidewall.policy.model import NETWORK_ON, FileRule, Request
 from sidewall.record import Record
@@ -88,7 +90,7 @@ def one_line(denials: Sequence[Denial]) -> str:
 
 def _paths(policy: Policy, text: str, cwd: str, returncode: int) -> Iterator[Denial]:
     for kind, written in symptoms.paths(text):
-        path = _absolute(written, cwd, policy.home)
+        path = _absolute(written, cwd, policy)
         if not path:
             continue
         if kind == symptoms.TAKEN:
@@ -181,13 +183,19 @@ def source_text(source: Source) -> str:
     return describe(source)
 
 
-def _absolute(written: str, cwd: str, home: str) -> str:
+def _absolute(written: str, cwd: str, policy: Policy) -> str:
+    """What a written path means; '' for none that could be asked about."""
     path = written.strip()
     if not path or "://" in path or "\n" in path or "\0" in path or len(path) > 4096:
         return ""
-    if path == "~" or path.startswith("~/"):
-        path = home + path[1:]
-    return posixpath.normpath(posixpath.join(cwd, path))
+    windows = policy.flavour == paths.WINDOWS
+    if path == "~" or path.startswith(("~/", "~\\") if windows else "~/"):
+        path = policy.home + path[1:]
+    if not windows:
+        return posixpath.normpath(posixpath.join(cwd, path))
+    # A program that quotes its strings writes each separator twice; a network path begins with two.
+    path = ntpath.normpath(ntpath.join(cwd, path[:1] + path[1:].replace("\\\\", "\\")))
+    return "" if paths.doubt(path, paths.WINDOWS) else path
 
 
 Denial.__module__ = "sidewall"

@@ -126,9 +126,9 @@ class Opening:
             self.trail = log
             self.null, self._root = opened[-2:]
             self.leftovers = leftovers
-            chosen = {os.fsencode(name) for name, _ in policy.environ.set}
+            chosen = {os.path.normcase(os.fsencode(name)) for name, _ in policy.environ.set}
             for name, value in cell.environment.items():
-                if name not in chosen:
+                if os.path.normcase(name) not in chosen:
                     environment[name] = value
             self.environment = environment
             self.guarantees = cell.plan.guarantees

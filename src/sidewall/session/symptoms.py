@@ -21,7 +21,7 @@ LOOK_BACK = 6
 
 _PHRASE = re.compile(
     r"(?P<write>read-only file system|operation not permitted|device or resource busy|\bEROFS\b|\bEPERM\b|\bEBUSY\b)"
-    r"|(?P<either>permission denied|\bEACCES\b)"
+    r"|(?P<either>permission denied|\bEACCES\b|access is denied|access to the path .{1,400} is denied)"
     r"|(?P<read>no such file or directory|\bENOENT\b)"
     r"|(?P<taken>is a directory|file exists|directory not empty|\bEISDIR\b|\bEEXIST\b|\bENOTEMPTY\b)", re.IGNORECASE)
 _QUOTED = re.compile(r"(?<!\w)(?:'([^']+)'|\"([^\"]+)\"|`([^`']+)[`']|‘([^’]+)’|“([^”]+)”)(?!\w)")
@@ -31,7 +31,7 @@ _READER = re.compile(r"^(?:cat|head|tail|less|more|grep|rg|ls|find|wc|sort|diff|
 _NPM_PATH = re.compile(r"^npm (?:ERR!|error) (?:path|dest) (/.+?)\s*$", re.MULTILINE)
 _NPM_CODE = re.compile(r"^npm (?:ERR!|error) code (?:EACCES|EROFS|EPERM)", re.MULTILINE)
 _MAKE = re.compile(r"^g?make(?:\[\d+\])?: (?:Entering directory ['`](/.*)'|Leaving directory )")
-_TO_THE_END = re.compile(r"(?:^|\s)(~?/.*)$")
+_TO_THE_END = re.compile(r"(?:^|\s)((?:~?/|[A-Za-z]:[\\/]).*)$")
 _CAUSE = re.compile(r"\(os error \d+\)")
 
 _HOST = r"\[?([A-Za-z0-9_](?:[A-Za-z0-9_.:-]*[A-Za-z0-9_])?)\]?"

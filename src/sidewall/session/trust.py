@@ -8,6 +8,7 @@ the trust.  The state directory is denied to every sandbox.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 LIST = "trust.json"
 _SCHEMA = 1
+_ANEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 def is_trusted(file: str, content: bytes, *, state: str) -> bool:
@@ -87,16 +89,13 @@ def _change(state: str, change: Callable[[dict[str, str]], object]) -> None:
         os.makedirs(state, mode=0o700, exist_ok=True)
         lock = os.open(name + ".lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
         try:
-            if sys.platform != "win32":
-                import fcntl
-
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            _wait_for(lock)
             known = entries(state)
             change(known)
             data = {"schema": _SCHEMA,
                     "trusted": [{"path": path, "sha256": known[path]} for path in sorted(known)]}
             temporary = f"{name}.{os.getpid()}"
-            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+            fd = os.open(temporary, _ANEW, 0o600)
             try:
                 os.write(fd, json.dumps(data, indent=1).encode("ascii") + b"\n")
                 os.fsync(fd)
@@ -107,3 +106,21 @@ def _change(state: str, change: Callable[[dict[str, str]], object]) -> None:
             os.close(lock)
     except OSError as error:
         raise MachineError(f"cannot write {name}: {error.strerror}", hint="Make its directory writable.") from None
+
+
+def _wait_for(lock: int) -> None:
+    """Waits until nobody else writes.  Released when the descriptor is closed."""
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return
+    import msvcrt
+
+    while True:
+        try:
+            msvcrt.locking(lock, msvcrt.LK_LOCK, 1)
+            return
+        except OSError as error:
+            if error.errno != errno.EDEADLK:  # what it says after ten seconds in vain
+                raise
