@@ -92,7 +92,7 @@ def blocked(filters: tuple[Filter, ...], what: dict[str, Any], version: int) -> 
                 holds = asked["loopback"]
             elif condition.match == "flags":
                 assert isinstance(value, tuple)
-                flags = (0x1 if asked["loopback"] else 0) | (0x100 if asked.get("raw") else 0)
+                flags = (0x1 if asked["loopback"] else 0) | (0x10 if asked.get("raw") else 0)
                 holds = value[0] & flags == value[0]
             elif condition.field == "ALE_USER_ID":
                 holds = isinstance(value, str)
