@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import pytest
 if sys.platform != "win32":
     pytest.skip("a Windows Python is needed", allow_module_level=True)
 
-from tests.windows.inside.cells import BACKEND, on_wine, opened, policy, run
+from tests.windows.inside.cells import BACKEND, SECONDS, on_wine, opened, policy, run, start
 
-from sidewall.errors import GuaranteeError
+from sidewall.errors import CellGone, GuaranteeError
 from sidewall.plan import compile as compile_plan
 from sidewall.plan.guarantees import OPEN, by_name
 from sidewall.plan.windows_steps import Desktop, Job, TokenRecipe
@@ -140,7 +141,7 @@ def test_what_a_crashed_owner_left_is_removed_and_nobody_else_s(workspace: str) 
         os.makedirs(os.path.join(path, "sub"))
     try:
         done = BACKEND.recover()
-        assert sorted(done) == sorted(f"removed {path}" for path in dead)
+        assert {f"removed {path}" for path in dead} <= set(done)
         assert not any(map(os.path.exists, dead)) and os.path.exists(strange)
         assert os.path.isdir(os.fsdecode(cell.environment[b"TEMP"]))
     finally:
@@ -169,3 +170,28 @@ def test_facts_of_paths(workspace: str) -> None:
     assert listing[os.path.join(workspace, "repo", ".git").lower()] == {"objects": "directory"}
     assert found.build >= 17763 and found.scanned and found.volumes
     assert dict(found.environ)["SystemRoot"].lower() == os.environ["SYSTEMROOT"].lower()
+
+
+def test_without_confinement_a_command_is_in_a_job_all_the_same(workspace: str) -> None:
+    cell = opened(workspace, tier="auto", profile=":unconfined")
+    try:
+        assert cell.plan.tier == "unconfined"
+        assert run(cell, "cmd", "/c", "exit 9")[0].returncode == 9
+        child = start(cell, sys.executable, "-c", "import time; time.sleep(600)")
+    finally:
+        cell.close()
+    with pytest.raises(CellGone):
+        child.wait(SECONDS)
+    child.close()
+
+
+@pytest.mark.parametrize(("words", "code", "told"), [
+    (("--require", "none"), 7, "write-outside is open: not enforced here" if on_wine() else "write-outside is partial"),
+    ((), 125, "required but not enforced here in the token tier"),
+])
+def test_the_command_line(workspace: str, words: tuple[str, ...], code: int, told: str) -> None:
+    command = [sys.executable, "-m", "sidewall", "run", "--tier", "token", *words, "--", "cmd", "/c", "exit 7"]
+    done = subprocess.run(command, cwd=workspace, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL,
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    assert done.returncode == code, done.stderr
+    assert told in done.stderr.decode("utf-8", "replace")

@@ -74,4 +74,4 @@ def test_nothing_is_looked_through_when_no_name_changed(cell: TokenCell, monkeyp
         assert cell.settle() == ()
     finally:
         dll.trace = None
-    assert calls == ["QueryInformationJobObject", "WaitForSingleObject"]
+    assert calls == ["WaitForSingleObject"]

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from sidewall.errors import GuaranteeError, MachineError
 from sidewall.plan import windows_steps as steps
+from sidewall.plan.guarantees import unmet
 from sidewall.plan.steps import UNCONFINED, Watch
-from sidewall.plan.windows_unenforced import RESTRICTING, Unenforced, beyond
+from sidewall.plan.windows_unenforced import JOB_UI, RESTRICTING, Unenforced, beyond, lower
 from sidewall.platforms.contract import Held
 from sidewall.platforms.windows import api as apis
 from sidewall.platforms.windows import jobs, tokens
-from sidewall.platforms.windows.cell import TokenCell
+from sidewall.platforms.windows.cell import TokenCell, undo_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,14 +98,13 @@ class _Made:
 
     def cell(self, lists: AccessLists | None) -> TokenCell:
         """All of it, in order.  Raises MachineError."""
-        plan, api = self._plan, self._api
-        limits = step(plan, steps.Job)
+        api, limits = self._api, step(self._plan, steps.Job)
         assert limits is not None  # every plan of Windows has one
         self._job, lost = jobs.make(api, limits)
         self._missing += lost
-        recipe = step(plan, steps.TokenRecipe)
+        recipe = step(self._plan, steps.TokenRecipe)
         system = api.kernel32.GetSystemDirectoryW()
-        variables = step(plan, steps.Environment)
+        variables = step(self._plan, steps.Environment)
         if recipe is not None:
             self._confine(recipe, variables, system)
         if self._probe is not None:
@@ -117,7 +117,7 @@ class _Made:
             self._watch()
         job, token, self._job, self._token = self._job, self._token, None, None
         return TokenCell(
-            api, plan, token=token, job=job, desktop=self._surroundings.name if self._surroundings else None,
+            api, self._plan, token=token, job=job, desktop=self._surroundings.name if self._surroundings else None,
             system=system, variables=variables, temporary=self._temporary,
             watcher=self._watcher, undo=self._undo)
 
@@ -142,9 +142,35 @@ class _Made:
         place = step(self._plan, steps.PrivateTemp)
         if place is None or self._job is None:
             raise MachineError("a plan for a token names no place for a private directory", hint="make the plan anew")
-        self._probe = probe.Probe(api, self._token, recipe, self._job,
-                                  self._surroundings.name if self._surroundings else None, place.parent, variables,
-                                  system)
+        desktop = self._surroundings.name if self._surroundings else None
+
+        def start(token: Handle, job: Handle) -> Probe:
+            return probe.Probe(api, token, recipe, job, desktop, place.parent, variables, system)
+
+        try:
+            self._probe = start(self._token, self._job)
+        except OSError:
+            # The reference leaves open whether a job may lie in one that limits windows.
+            self._without_ui()
+            try:
+                self._probe = start(self._token, self._job)
+            except OSError as error:
+                raise MachineError(f"no program starts with the sandbox's token: {error.strerror}",
+                                   hint="try --tier token; `sidewall doctor` looks at the machine") from error
+
+    def _without_ui(self) -> None:
+        """Another job, without limits on windows and clipboard; what the plan says of that is lowered."""
+        limits = step(self._plan, steps.Job)
+        assert limits is not None and self._job is not None
+        self._job.close()
+        self._job = None
+        self._job, _ = jobs.make(self._api, limits.replace(ui=0))
+        lost = (Unenforced(facility=JOB_UI, reason="no program starts in a job with limits on windows and clipboard"),)
+        report = lower(self._plan.guarantees, lost, self._plan.tier)
+        if unmet(report):
+            self._missing += lost
+            self._refuse_beyond()
+        self._plan = self._plan.replace(guarantees=report)
 
     def _refuse_beyond(self) -> None:
         """Nothing runs with less than the plan says."""
@@ -189,8 +215,7 @@ class _Made:
         for handle in (self._job, self._token):
             if handle is not None:
                 handle.close()
-        for undo in reversed(self._undo):
-            undo()
+        undo_all(self._undo)
 
 
 def _closed(made: Surroundings) -> tuple[Held, ...]:

@@ -10,7 +10,7 @@ import _thread
 import os
 import time
 
-from sidewall.errors import CellGone
+from sidewall.errors import CellGone, MachineError
 from sidewall.platforms.contract import Exit, Held
 from sidewall.platforms.windows import descriptors, environment, jobs, process
 from sidewall.platforms.windows.conpty import Terminal
@@ -35,6 +35,8 @@ INTERRUPTED = 0xC000013A
 """STATUS_CONTROL_C_EXIT, the exit code of what Ctrl-C ended."""
 SLICE = 0.2
 """Seconds for which the main thread waits at a time: between two of them Python sees that Ctrl-C was typed."""
+MOMENT = 0.1
+"""Seconds that a process whose end was seen may still count as one of its job's."""
 _GONE = "the sandbox has ended while a command was running"
 
 
@@ -217,7 +219,16 @@ class TokenCell:
             return ()
         with self._settling, self._starting:
             # Nobody can start anything until this is done.
-            return () if self.closed else watcher.settle(calm=not jobs.running(self.api, self._job))
+            return () if self.closed else watcher.settle(self._calm)
+
+    def _calm(self) -> bool:
+        """Whether no process of the cell runs.  One whose end was seen is still counted for a moment."""
+        deadline = time.monotonic() + (0.0 if self.children else MOMENT)
+        while jobs.running(self.api, self._job):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(jobs.PAUSE)
+        return True
 
     def attempts(self) -> tuple[Attempt, ...]:
         """See ``contract.Cell.attempts``: nothing in these tiers sees a refusal."""
@@ -237,14 +248,13 @@ class TokenCell:
                 child.awaited(jobs.PATIENCE)
             if self._watcher is not None:
                 with self._settling:
-                    held += self._watcher.settle(calm=True)
+                    held += self._watcher.settle(lambda: True)
                     self._watcher.close()
         finally:
             self._job.close()
             if self._token is not None:
                 self._token.close()
-            for undo in reversed(self._undo):
-                held += undo()
+            held += undo_all(self._undo)
             self.last_held = tuple(held)
 
     def __del__(self) -> None:
@@ -255,9 +265,23 @@ class TokenCell:
                 return
 
 
+def undo_all(undo: Sequence[Callable[[], tuple[Held, ...]]]) -> list[Held]:
+    """Calls each, the last first, whatever happens to the others.  Raises MachineError, after all of them."""
+    held: list[Held] = []
+    failed: MachineError | None = None
+    for one in reversed(undo):
+        try:
+            held += one()
+        except MachineError as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
+    return held
+
+
 def _pipe(api: Api) -> tuple[int, int]:
     reading, writing = api.kernel32.CreatePipe()
     return descriptors.reading(reading), descriptors.writing(writing)
 
 
-__all__ = ["TokenCell", "WindowsChild"]
+__all__ = ["TokenCell", "WindowsChild", "undo_all"]

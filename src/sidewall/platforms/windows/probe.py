@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from sidewall.errors import MachineError
+from sidewall.plan.windows_steps import PrivateTemp
 from sidewall.plan.windows_unenforced import FILES, JOB_KILL, Unenforced
 from sidewall.platforms.windows import constants_security as constants
 from sidewall.platforms.windows import environment, jobs, process, temporary, tokens
@@ -45,9 +46,10 @@ class Probe:
         self._api = api
         self._missing: list[Unenforced] = []
         self._process: Started | None = None
-        self._directory = f"{parent}\\{temporary.PREFIX}{os.getpid()}-0-{os.urandom(6).hex()}"
         self._null = -1
-        api.kernel32.CreateDirectoryW(self._directory)
+        # Whatever the user's own temporary directory grants to others.
+        dacl = f"D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;{recipe.user})"
+        self._directory = temporary.make(api, PrivateTemp(parent=parent, sddl=dacl))
         try:
             self._null = os.open(os.devnull, os.O_RDWR)
             shell = f"{system}\\{process.SHELL}"
@@ -86,7 +88,7 @@ class Probe:
             told = failure("the start of a program in the sandbox", STATUS, code)
             hint = told.hint or "try --tier token; `sidewall doctor` looks at the machine"
             raise MachineError(told.message, hint=hint)
-        if os.path.exists(f"{self._directory}\\{WRITTEN}"):
+        if not os.path.isdir(self._directory) or os.path.exists(f"{self._directory}\\{WRITTEN}"):
             self._missing.append(Unenforced(facility=FILES, reason="a program wrote where nothing is granted to it"))
         return tuple(dict.fromkeys(self._missing))
 

@@ -15,7 +15,6 @@ import os
 
 from sidewall.platforms.windows import lookup, quoting
 from sidewall.platforms.windows.constants_process import (
-    CREATE_DEFAULT_ERROR_MODE,
     CREATE_NO_WINDOW,
     CREATE_SUSPENDED,
     STD_ERROR_HANDLE,
@@ -80,8 +79,7 @@ def start(api: Api, token: Handle | None, what: Line, variables: Variables, dire
     Raises FileNotFoundError, PermissionError, NotADirectoryError, OSError as ``subprocess`` does (``winerror`` set).
     """
     kernel = api.kernel32
-    flags = CREATE_DEFAULT_ERROR_MODE | (CREATE_SUSPENDED if suspended else 0)
-    flags |= CREATE_NO_WINDOW if console is None else 0
+    flags = (CREATE_SUSPENDED if suspended else 0) | (CREATE_NO_WINDOW if console is None else 0)
     copies: list[Handle] = []
     try:
         for descriptor in stdio or ():

@@ -6,6 +6,7 @@ what an access check makes of it (``selftest`` asks that).  Follows "Restricted 
 
 from __future__ import annotations
 
+from sidewall.nt import wellknown as known
 from sidewall.nt.acl import Acl
 from sidewall.nt.sddl import parse
 from sidewall.nt.sid import Sid
@@ -116,7 +117,8 @@ def verify(state: TokenState, recipe: TokenRecipe) -> tuple[Unenforced, ...]:
 
     if state.restricting is None:
         lack(RESTRICTING, "the kernel made a token without restricting SIDs")
-    elif set(state.restricting) != set(recipe.restricting):
+    elif set(state.restricting) - {known.WRITE_RESTRICTED} != set(recipe.restricting) - {known.WRITE_RESTRICTED}:
+        # That SID may come with the flag of its name; it stands on what services mean for such tokens.
         lack(RESTRICTING, f"the token has {len(state.restricting)} restricting SIDs, and not those asked for")
     surplus = sorted(set(state.privileges) - set(recipe.privileges))
     if surplus:

@@ -25,7 +25,7 @@ from sidewall.platforms.windows.facts_paths import MOST_DIRECTORIES, UNSEARCHED,
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sidewall.plan.steps import Watch
     from sidewall.platforms.windows.api import Api
@@ -57,10 +57,11 @@ class Watcher:
         except ApiError:
             self._blind = True  # then every command is followed by a look
 
-    def settle(self, *, calm: bool) -> tuple[Held, ...]:
-        """What was put away.  ``calm``: no process of the cell runs; else it is left for later."""
+    def settle(self, calm: Callable[[], bool]) -> tuple[Held, ...]:
+        """What was put away.  ``calm``, asked when there is something to do: no process of the cell runs; else it is
+        left for later."""
         self._due |= self._changed()
-        if not self._due or not calm:
+        if not self._due or not calm():
             return ()
         self._due = False
         return tuple([self._put_away(path) for path in self._present() if place(path) not in self._known])
