@@ -51,6 +51,9 @@ CLASSES = {
 }
 
 
+MET = (336800154455,)  # cases that were not explained once: S4 and W1 in one answer
+
+
 class Oracle:
     """The running program; ``ask`` takes many questions at once."""
 
@@ -186,8 +189,10 @@ def kind_of_difference(case: Case, ours: Answer, theirs: int | None) -> str:
         return "S3"
     if mine is None and case.asked & SYSTEM_SECURITY & ~case.given:
         return "S4"
-    if case.most and theirs is not None and (mine or 0) == theirs & ~SYSTEM_SECURITY:
-        return "S4"
+    if case.most and theirs is not None and theirs & SYSTEM_SECURITY & ~case.given:
+        theirs &= ~SYSTEM_SECURITY  # ... and another class may come on top
+        if (mine or 0) == theirs:
+            return "S4"
     if case.token.restricting is not None and not names_owner_rights(case.sd) and case.owns != case.listed:
         differ = ((mine or 0) ^ (theirs or 0)) if case.most else case.asked
         if OWNER_READ_CONTROL in ours.readings and (not case.most or not differ & ~0x20000):
@@ -208,6 +213,8 @@ def test_access_checks_agree_with_samba(samba: Oracle) -> None:
     found: Counter[str] = Counter()
     for start in range(seed, seed + CASES, BATCH):
         cases = [Case(number) for number in range(start, min(start + BATCH, seed + CASES))]
+        if start == seed:
+            cases[-len(MET):] = [Case(number) for number in MET]
         questions = [each for case in cases for each in (case.first, case.second) if each is not None]
         answers = iter(samba.ask(questions))
         for case in cases:
