@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ if sys.platform != "win32":
 
 import msvcrt
 
-from tests.windows.inside.cells import PYTHON, SECONDS, ended, on_wine, opened, pipe, run, start
+from tests.windows.inside.cells import BACKEND, PYTHON, SECONDS, ended, on_wine, opened, pipe, run, start
 
 from sidewall.errors import CellGone
 from sidewall.platforms.windows import dll
@@ -309,3 +310,22 @@ def test_a_closed_cell_ends_everything_and_leaves_nothing(workspace: str) -> Non
         start(made, "cmd")
     child.close()
     made.close()
+
+
+OWNER = ("import os,sys; from tests.windows.inside.cells import opened, start, PYTHON; cell = opened(sys.argv[1]);"
+         "child = start(cell, PYTHON, '-c', 'import time; time.sleep(600)');"
+         "print(child.pid, os.fsdecode(cell.environment[b'TEMP']), flush=True); sys.stdin.read()")
+
+
+def test_everything_ends_with_its_owner_whatever_way_that_ends(workspace: str) -> None:
+    owner = subprocess.Popen([PYTHON, "-c", OWNER, workspace], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    try:
+        assert owner.stdout is not None
+        pid, temporary = owner.stdout.readline().decode().split(None, 1)
+        assert alive(int(pid))
+    finally:
+        owner.kill()
+        owner.communicate(timeout=SECONDS)
+    assert gone(int(pid))
+    assert f"removed {temporary.strip()}" in BACKEND.recover()

@@ -7,6 +7,8 @@ may run.  Whatever the plan promises and this kernel does not do stops it; an er
 
 from __future__ import annotations
 
+import os
+
 from sidewall.errors import GuaranteeError, MachineError
 from sidewall.plan import windows_steps as steps
 from sidewall.plan.guarantees import unmet
@@ -14,7 +16,7 @@ from sidewall.plan.steps import UNCONFINED, Watch
 from sidewall.plan.windows_unenforced import JOB_UI, RESTRICTING, Unenforced, beyond, lower
 from sidewall.platforms.contract import Held
 from sidewall.platforms.windows import api as apis
-from sidewall.platforms.windows import jobs, tokens
+from sidewall.platforms.windows import jobs, lease, tokens
 from sidewall.platforms.windows.cell import TokenCell, undo_all
 
 TYPE_CHECKING = False
@@ -52,7 +54,7 @@ class WindowsBackend:
         """See ``contract.Backend.facts``."""
         from sidewall.platforms.windows import facts
 
-        return facts.gather(self._api, policy, tier, self._tried)
+        return facts.gather(self._api, policy, tier, self._tried, self._placeholders())
 
     def apply(self, plan: Plan) -> TokenCell:
         """See ``contract.Backend.apply``."""
@@ -60,7 +62,7 @@ class WindowsBackend:
             raise MachineError(f"the tier {plan.tier} cannot be opened by this backend", hint="use --tier token")
         made = _Made(self._api, plan)
         try:
-            return made.cell(self._lists)
+            return made.cell(self._machine_lists)
         except BaseException:
             made.undo()
             raise
@@ -69,11 +71,29 @@ class WindowsBackend:
         """See ``contract.Backend.recover``."""
         from sidewall.platforms.windows import facts, temporary
 
-        with tokens.own(self._api) as token:
-            home = self._api.userenv.GetUserProfileDirectoryW(token)
-        parent = facts.temporary_parent(home)
+        parent = facts.temporary_parent(self._home())
         done = temporary.recover(self._api, parent) if parent else ()
-        return (*done, *(self._lists.recover() if self._lists is not None else ()))
+        return (*done, *(self._machine_lists().recover() if self._journalled() else ()))
+
+    def _home(self) -> str:
+        """The user's profile, as the system knows it and not as a variable says."""
+        with tokens.own(self._api) as token:
+            return self._api.userenv.GetUserProfileDirectoryW(token)
+
+    def _journalled(self) -> bool:
+        """Whether any access list was ever changed for this user."""
+        return self._lists is not None or os.path.isdir(lease.directory(self._home()))
+
+    def _placeholders(self) -> frozenset[str]:
+        return self._machine_lists().placeholders() if self._journalled() else frozenset()
+
+    def _machine_lists(self) -> AccessLists:
+        """The machine's access lists with their journal."""
+        if self._lists is None:
+            from sidewall.platforms.windows import acls
+
+            self._lists = acls.native(self._api, lease.directory(self._home()))
+        return self._lists
 
 
 def step(plan: Plan, kind: type[S]) -> S | None:
@@ -95,9 +115,10 @@ class _Made:
         self._missing: list[Unenforced] = []
         self._temporary = ""
         self._watcher: Watcher | None = None
+        self._held: Callable[[], frozenset[str]] = frozenset
 
-    def cell(self, lists: AccessLists | None) -> TokenCell:
-        """All of it, in order.  Raises MachineError."""
+    def cell(self, lists: Callable[[], AccessLists]) -> TokenCell:
+        """All of it, in order.  ``lists`` gives the access lists, if they are needed.  Raises MachineError."""
         api, limits = self._api, step(self._plan, steps.Job)
         assert limits is not None  # every plan of Windows has one
         self._job, lost = jobs.make(api, limits)
@@ -180,15 +201,13 @@ class _Made:
             raise GuaranteeError(f"the plan promises {', '.join(names)}, and this machine does not do it: {told}",
                                  guarantees=names, hint="make the plan anew; `sidewall doctor` looks at the machine")
 
-    def _lists(self, lists: AccessLists | None) -> None:
+    def _lists(self, lists: Callable[[], AccessLists]) -> None:
         """The access lists, unless no check here looks at what they would say of the token."""
         wanted = any(isinstance(one, (steps.AclEdit, steps.Placeholder)) for one in self._plan.steps)
         if not wanted or any(one.facility == RESTRICTING for one in self._missing):
             return
-        if lists is None:
-            raise MachineError("the access lists of this machine cannot be changed by this backend",
-                               hint="use --profile :read-only")
-        self._undo.append(lists.apply(self._plan).release)
+        self._held = lists().placeholders
+        self._undo.append(lists().apply(self._plan).release)
 
     def _private(self) -> None:
         from sidewall.platforms.windows import temporary
@@ -204,7 +223,7 @@ class _Made:
         if any(one.roots for one in wanted):
             from sidewall.platforms.windows.watch import Watcher
 
-            self._watcher = Watcher(self._api, wanted)
+            self._watcher = Watcher(self._api, wanted, self._held)
 
     def undo(self) -> None:
         """Gives back what was made, the last first."""

@@ -41,8 +41,10 @@ _SERVICE = r"SYSTEM\CurrentControlSet\Services\seclogon"
 _STARTS = {2: "automatic", 3: "manual", 4: "disabled"}
 
 
-def gather(api: Api, policy: Policy, tier: str, tried: dict[str, tuple[Unenforced, ...]]) -> WindowsFacts:
-    """Facts for this policy.  ``tried`` keeps what the kernel does not do, by tier, for the life of the process.
+def gather(api: Api, policy: Policy, tier: str, tried: dict[str, tuple[Unenforced, ...]],
+           held: frozenset[str] = frozenset()) -> WindowsFacts:
+    """Facts for this policy.  ``tried`` keeps what the kernel does not do, by tier, for the life of the process;
+    ``held`` are paths at which cells hold absent names.
 
     Raises Win32Error when the process's own token cannot be read.
     """
@@ -53,7 +55,7 @@ def gather(api: Api, policy: Policy, tier: str, tried: dict[str, tuple[Unenforce
     variables["SystemRoot"] = api.kernel32.GetWindowsDirectoryW()
     install = machine_identity()
     group, offline, online = _accounts(api, state.user)
-    looker = facts_paths.Looker(api, policy, state)
+    looker = facts_paths.Looker(api, policy, state, held)
     looked = looker.look_through(own_places())
     temp = temporary_parent(home)
     found = WindowsFacts(

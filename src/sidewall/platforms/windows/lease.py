@@ -1,6 +1,7 @@
 """What a cell changed in the access lists of the machine, and how it is undone: the little that a backend wants of it.
 
-Knows: shapes.  Must not know: how a list is edited or a journal kept (``acls``, ``journal``).
+Knows: shapes, and where the journal lies.  Must not know: how a list is edited or a journal kept (``acls``,
+``journal``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from sidewall.platforms.contract import Held
 else:
     Protocol = object
+
+
+def directory(home: str) -> str:
+    """Where the journal of a user's access lists lies."""
+    return home + r"\AppData\Local\sidewall\state\access-lists"
 
 
 class Lease(Protocol):
@@ -31,8 +37,11 @@ class AccessLists(Protocol):
         Raises MachineError, with everything undone.
         """
 
+    def placeholders(self) -> frozenset[str]:
+        """Paths that living cells hold by placeholders: to everybody else they do not exist."""
+
     def recover(self) -> tuple[str, ...]:
         """Undoes what crashed owners left; what was undone, one line each."""
 
 
-__all__ = ["AccessLists", "Lease"]
+__all__ = ["AccessLists", "Lease", "directory"]

@@ -21,7 +21,8 @@ from sidewall.platforms.windows.constants_files import (
 )
 from sidewall.platforms.windows.constants_process import WAIT_OBJECT_0
 from sidewall.platforms.windows.errors import ApiError
-from sidewall.platforms.windows.facts_paths import MOST_DIRECTORIES, UNSEARCHED, verbatim
+from sidewall.platforms.windows.facts_below import MOST_DIRECTORIES, UNSEARCHED
+from sidewall.platforms.windows.win32_paths import verbatim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,10 +38,14 @@ GIT = ".git"
 
 
 class Watcher:
-    """What the Watch steps of a plan ask for; made after everything that the cell itself makes."""
+    """What the Watch steps of a plan ask for; made after everything that the cell itself makes.
 
-    def __init__(self, api: Api, steps: tuple[Watch, ...]) -> None:
+    ``held`` says at which paths cells hold an absent name at that moment.
+    """
+
+    def __init__(self, api: Api, steps: tuple[Watch, ...], held: Callable[[], frozenset[str]]) -> None:
         self._api = api
+        self._held = held
         self._steps = steps
         self._changes: list[Handle] = []
         self._blind = False
@@ -64,7 +69,9 @@ class Watcher:
         if not self._due or not calm():
             return ()
         self._due = False
-        return tuple([self._put_away(path) for path in self._present() if place(path) not in self._known])
+        new = [path for path in self._present() if place(path) not in self._known]
+        others = frozenset([place(path) for path in self._held()]) if new else frozenset()
+        return tuple([self._put_away(path) for path in new if place(path) not in others])
 
     def _changed(self) -> bool:
         """Whether a name has changed since the last time.  Each notification is asked, so that none stays set."""
