@@ -26,6 +26,8 @@ TARGETS = {
     "inherit": Target(modules=("inherit",), tests=("test_inherit.py",)),
     "propagate": Target(modules=("inherit_tree",), tests=("test_inherit_tree.py",)),
     "edit": Target(modules=("edit", "edit_merge"), tests=("test_edit.py", "test_edit_properties.py")),
-    "operations": Target(modules=("operations", "operations_answer"), tests=("test_operations.py", "test_operations_rights.py")),
-    "tree": Target(modules=("operations_tree", "tree"), tests=("test_operations_tree.py", "test_operations_small_trees.py")),
+    "operations": Target(modules=("operations", "operations_answer"),
+                         tests=("test_operations.py", "test_operations_rights.py")),
+    "tree": Target(modules=("operations_tree", "tree"),
+                   tests=("test_operations_tree.py", "test_operations_small_trees.py")),
 }

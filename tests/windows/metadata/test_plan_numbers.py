@@ -40,4 +40,4 @@ def test_every_right_of_the_user_interface_is_taken(metadata: Metadata) -> None:
     words = "HANDLES READCLIPBOARD WRITECLIPBOARD SYSTEMPARAMETERS DISPLAYSETTINGS GLOBALATOMS DESKTOP EXITWINDOWS"
     found = [metadata.constants(f"JOB_OBJECT_UILIMIT_{word}") for word in words.split()]
     assert all(len(values) == 1 for values in found)
-    assert windows_session.UI_ALL == sum(int(value) for values in found for value in values)
+    assert sum(int(value) for values in found for value in values) == windows_session.UI_ALL
