@@ -11,12 +11,15 @@ import os
 import stat
 import time
 
+from sidewall.nt.mask import SYNCHRONIZE
 from sidewall.nt.sddl import parse
-from sidewall.platforms.windows.constants_process import PROCESS_QUERY_LIMITED_INFORMATION
+from sidewall.platforms.windows.constants_process import PROCESS_QUERY_LIMITED_INFORMATION, WAIT_OBJECT_0
 from sidewall.platforms.windows.errors import ApiError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sidewall.plan.windows_steps import PrivateTemp
     from sidewall.platforms.windows.api import Api
 
@@ -25,7 +28,8 @@ PATIENCE, PAUSE = 2.0, 0.05
 """Seconds for which removing is tried again, and between two tries."""
 _VERBATIM = "\\\\?\\"
 _REPARSE = 0x400
-_ACCESS_DENIED, _INVALID_PARAMETER = 5, 87
+_INVALID_PARAMETER = 87
+"""What OpenProcess says when there is none of this number."""
 
 
 def make(api: Api, step: PrivateTemp) -> str:
@@ -71,8 +75,7 @@ def _leads_elsewhere(entry: os.DirEntry[str]) -> bool:
     return bool(attributes & _REPARSE) or entry.is_symlink()
 
 
-def _try(action: object, path: str, failures: list[OSError]) -> None:
-    assert callable(action)
+def _try(action: Callable[[str], None], path: str, failures: list[OSError]) -> None:
     for again in (True, False):
         try:
             action(path)
@@ -113,11 +116,16 @@ def _birth(api: Api, pid: int) -> int:
 
 
 def _alive(api: Api, pid: int, birth: str) -> bool:
-    """Whether the process that the name speaks of is there; numbers of processes are used again."""
+    """Whether the process that the name speaks of runs.
+
+    Numbers of processes are used again, and one that has ended stays to be seen while somebody has it open.
+    """
     try:
-        return f"{_birth(api, pid):x}" == birth
+        with api.kernel32.OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, pid) as process:
+            same = f"{api.kernel32.GetProcessTimes(process)[0]:x}" == birth
+            return same and api.kernel32.WaitForSingleObject(process, 0) != WAIT_OBJECT_0
     except ApiError as error:
-        return error.code not in (_INVALID_PARAMETER,)
+        return error.code != _INVALID_PARAMETER
 
 
 __all__ = ["PREFIX", "make", "recover", "remove"]
