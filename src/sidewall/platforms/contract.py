@@ -50,8 +50,8 @@ class Child(Protocol):
     def signal(self, number: int, *, tree: bool = False) -> None:
         """Sends a signal to the process, or to it, its session and all its descendants.  No error if it has ended.
 
-        Windows has no signals: an interrupt (2) is typed where there is a terminal, everything else ends the process or
-        the tree.
+        Windows has no signals: an interrupt (SIGINT, CTRL_C_EVENT, CTRL_BREAK_EVENT) is typed where there is a
+        terminal, everything else ends the process or the tree.
         """
 
     def resize(self, rows: int, columns: int) -> None:

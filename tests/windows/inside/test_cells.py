@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -234,9 +235,10 @@ def test_one_command_s_tree_and_no_other(cell: TokenCell) -> None:
     child.close()
 
 
-def test_interrupted(cell: TokenCell) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.CTRL_C_EVENT, signal.CTRL_BREAK_EVENT])
+def test_interrupted(cell: TokenCell, number: int) -> None:
     child = start(cell, PYTHON, "-c", "import time; time.sleep(600)")
-    child.signal(2, tree=True)
+    child.signal(number, tree=True)
     assert ended(child).returncode == 0xC000013A
     child.close()
 
@@ -310,6 +312,24 @@ def test_a_closed_cell_ends_everything_and_leaves_nothing(workspace: str) -> Non
         start(made, "cmd")
     child.close()
     made.close()
+
+
+def test_cells_side_by_side(workspace: str) -> None:
+    codes: list[int] = []
+
+    def one(number: int) -> None:
+        made = opened(workspace)
+        try:
+            codes.append(run(made, "cmd", "/c", f"exit {number}")[0].returncode)
+        finally:
+            made.close()
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in (11, 12, 13)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS)
+    assert sorted(codes) == [11, 12, 13]
 
 
 OWNER = ("import os,sys; from tests.windows.inside.cells import opened, start, PYTHON; cell = opened(sys.argv[1]);"

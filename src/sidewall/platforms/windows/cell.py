@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.startup import Started
     from sidewall.platforms.windows.watch import Watcher
 
-INTERRUPT = 2
+INTERRUPTS = (0, 1, 2)
+"""CTRL_C_EVENT and CTRL_BREAK_EVENT, as ``signal`` numbers them on Windows, and SIGINT."""
 INTERRUPTED = 0xC000013A
 """STATUS_CONTROL_C_EXIT, the exit code of what Ctrl-C ended."""
 SLICE = 0.2
@@ -105,10 +106,10 @@ class WindowsChild:
 
     def signal(self, number: int, *, tree: bool = False) -> None:
         """See ``contract.Child.signal``."""
-        if number == INTERRUPT and self._terminal is not None:
+        if number in INTERRUPTS and self._terminal is not None:
             self._terminal.interrupt()
             return
-        code = INTERRUPTED if number == INTERRUPT else jobs.KILLED
+        code = INTERRUPTED if number in INTERRUPTS else jobs.KILLED
         with self._lock:
             if self._exit is not None or self._job.closed:
                 return

@@ -61,7 +61,7 @@ def _limits_missing(api: Api, job: Handle, step: Job) -> list[Unenforced]:
     flags = got.BasicLimitInformation.LimitFlags
     missing = []
     if step.flags & ~flags & JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE:
-        missing.append(Unenforced(facility=JOB_KILL, reason="the job is not killed with its owner"))
+        missing.append(Unenforced(facility=JOB_KILL, reason="the job forgets that it is to end with its owner"))
     lost = []
     if step.flags & JOB_OBJECT_LIMIT_ACTIVE_PROCESS:
         held = got.BasicLimitInformation.ActiveProcessLimit == step.processes

@@ -20,18 +20,15 @@ from sidewall.platforms.windows.prototypes import STATUS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sidewall.plan.windows_steps import Environment, TokenRecipe
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.handles import Handle
     from sidewall.platforms.windows.startup import Started
 
 MILLISECONDS = 20_000
-WRITTEN = "written"
+WRITTEN, VARIABLE = "written", "SIDEWALL_PROBE"
 FATAL = 0xC0000000
 """Exit codes from here on are the kernel's: the program did not come to its first line."""
-_NOTHING: Mapping[bytes, bytes] = {}
 
 
 class Probe:
@@ -53,9 +50,10 @@ class Probe:
         try:
             self._null = os.open(os.devnull, os.O_RDWR)
             shell = f"{system}\\{process.SHELL}"
-            line = process.Line(application=shell,
-                                line=f'{process.SHELL} /d /s /c "echo written> "{self._directory}\\{WRITTEN}""')
-            composed = environment.compose(_NOTHING, variables, "")
+            # A name of a user may have anything in it; what a variable holds is not read as a part of the line.
+            line = process.Line(application=shell, line=f'{process.SHELL} /d /v:off /s /c "echo x> "%{VARIABLE}%""')
+            target = f"{self._directory}\\{WRITTEN}"
+            composed = environment.compose({VARIABLE.encode(): target.encode("utf-8", "surrogatepass")}, variables, "")
             own = api.kernel32.CreateJobObjectW()
             with own:
                 started = self._process = process.start(
