@@ -14,7 +14,7 @@ import pytest
 import sidewall
 from sidewall import Sandbox
 from sidewall.platforms.linux import watch as watch_module
-from sidewall.platforms.linux import watch_search
+from sidewall.platforms.linux import watch_scan, watch_search
 
 Trap = Callable[[], tuple[Path, bool]]
 
@@ -95,6 +95,77 @@ def test_new_settings(workspace: Path, watch, each: bool) -> None:
     assert len(watcher.compare(final=True)) == (0 if each else 1)
 
 
+def submodule(workspace: Path, place: str, git) -> Path:
+    """A new repository that the index of the outer one names, so that `git status` there looks into it."""
+    git(workspace, "init", "-q", place)
+    git(workspace / place, "commit", "-q", "--allow-empty", "-m", "one")
+    git(workspace, "add", "-f", place)
+    return workspace / place / ".git"
+
+
+ASIDE = ("node_modules/x", "node_modules/@a/b/node_modules/c/d", ".venv/src/x", "a/__pycache__/x", "own.git/refs/x")
+
+
+@TIERS
+def test_repositories_where_nobody_else_looks(repository: Path, git, watch, trap: Trap, each: bool) -> None:
+    program = trap()[0]
+    git(repository, "init", "-q", "--bare", "own.git")
+    watcher = watch(each=each)
+    for place in ASIDE:
+        hostile(submodule(repository, place, git), program)
+    git(repository, "init", "-q", "--bare", "node_modules/y/bare")
+    hostile(repository / "node_modules/y/bare", program)
+    held = watcher.compare(final=True)
+    assert {item.action for item in held} == {"put back"}
+    assert len(held) == 4 * (len(ASIDE) + 1), held
+    git(repository, "status")
+    git(repository, "commit", "-qm", "all")
+    for place in (*ASIDE, "node_modules/y/bare"):
+        git(repository / place, "log", check=False)
+    assert not trap()[1]
+
+
+@TIERS
+def test_repositories_beyond_what_is_looked_through(repository: Path, git, watch, trap: Trap, each: bool,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_scan, "MOST_DIRECTORIES", 10)
+    for number in range(30):
+        (repository / f"d{number}/e").mkdir(parents=True)
+    watcher = watch(each=each)
+    for number in (0, 15, 29):
+        hostile(submodule(repository, f"d{number}/e/new", git), trap()[0])
+    assert len([item for item in watcher.compare(final=True) if item.action == "put back"]) == 12
+    git(repository, "status")
+    assert not trap()[1]
+
+
+def test_the_users_own_among_packages_stay(repository: Path, git, watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = submodule(repository, "node_modules/a/b/c", git)
+    git(inner.parent, "config", "core.editor", "mine")
+    monkeypatch.setattr(watch_scan, "_TICK_NS", 0)
+    time.sleep(0.05)
+    watcher = watch(each=False)
+    assert watcher.compare(final=True) == ()
+    time.sleep(0.05)
+    (inner / "hooks/post-commit").write_text("")
+    assert [item.path for item in watcher.compare(final=True)] == [f"{inner}/config", f"{inner}/hooks/post-commit"]
+
+
+@TIERS
+def test_a_long_head_is_one(workspace: Path, git, watch, trap: Trap, each: bool) -> None:
+    """Git reads the beginning of it."""
+    (workspace / "sub").mkdir()
+    watcher = watch(each=each)
+    git(workspace, "init", "-q", "--bare", "model")
+    for name in ("objects", "refs"):
+        (workspace / "sub" / name).mkdir()
+    (workspace / "sub/HEAD").write_bytes(b"ref: refs/heads/main\n" + bytes(9000))
+    (workspace / "sub/config").write_text(f"[core]\n\tbare = false\n\tworktree = .\n\tfsmonitor = {trap()[0]}\n")
+    assert [item.path for item in watcher.compare(final=True)] == [f"{workspace}/sub/HEAD"]
+    git(workspace / "sub", "status", check=False)
+    assert not trap()[1]
+
+
 @TIERS
 def test_clean_work_is_left_alone(workspace: Path, tmp_path: Path, git, watch, each: bool) -> None:
     git(tmp_path, "init", "-q", "upstream")
@@ -103,9 +174,11 @@ def test_clean_work_is_left_alone(workspace: Path, tmp_path: Path, git, watch, e
     git(workspace, "clone", "-q", str(tmp_path / "upstream"), "clone")
     git(workspace, "init", "-q", "made")
     git(workspace / "made", "commit", "-q", "--allow-empty", "-m", "one")
+    git(workspace, "clone", "-q", str(tmp_path / "upstream"), "node_modules/x/clone")
     assert watcher.look()
     assert watcher.deal(calm=True) == ()
     git(workspace / "made", "worktree", "add", "-q", "../tree")
+    git(workspace / "made", "worktree", "add", "-q", "../node_modules/other")
     git(workspace / "made", "submodule", "--quiet", "add", str(tmp_path / "upstream"), "lib")
     git(workspace / "made", "commit", "-qm", "lib")
     assert watcher.look()

@@ -98,6 +98,7 @@ class Watcher:
         self._looked_after: set[str] = set()
         self._next = 0.0
         began = time.monotonic()
+        self._began_ns = time.time_ns()
         recorder = Recorder()
         try:
             for path in roots:
@@ -137,7 +138,7 @@ class Watcher:
         self._looked_after = set(cleaner.looked_after)
         if final:
             search = self._searching()
-            search.look()
+            search.look(self._began_ns)
             search.deal(restorer, cleaner, calm=True)
         return tuple(restorer.held)
 

@@ -8,6 +8,7 @@ Follows: gitrepository-layout(5).  Every directory is opened below the one that 
 from __future__ import annotations
 
 import os
+import stat
 
 from sidewall.platforms.linux import gitfiles
 from sidewall.platforms.linux.facts import MOST_DIRECTORIES, UNSEARCHED
@@ -21,9 +22,14 @@ MOST_AT_THE_END = 10 * MOST_DIRECTORIES
 """A command may have made many directories to hide one: the search at the end goes further than the first."""
 DEEPEST = 100
 _MOST_WAITING = 20
+MOST_ASIDE = 100_000
+"""How many directories of packages, and of those that were too many before, the search at the end goes through for
+repositories: git looks into one wherever an index names it, so none may be passed over there."""
+_MOST_TOUCHED = 5000
 
 _GIT_MARKS = frozenset(("HEAD", "objects", "refs", "commondir"))
 _STORES = frozenset(("objects", "refs", "logs"))
+_TICK_NS = 3_000_000_000
 
 
 class Survey:
@@ -61,33 +67,52 @@ def join(parent: str, name: str) -> str:
     return f"{parent}/{name}" if parent else name
 
 
-def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, last: Survey | None = None) -> Survey:
+def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, last: Survey | None = None,
+           since_ns: int = 0) -> Survey:
     """Looks through the directory ``root``.
 
     With ``before``, an earlier survey, what is found and is not in ``before`` is new: what it saw but did not look
     through is passed over.  Directories that did not change since then, or since ``last``, a later one, are not listed
     again (the directories in those may have changed).
+
+    With ``since_ns`` the search goes aside too, where it does not go else: into directories of packages, and what was
+    passed over.  There it finds git directories only, and of those the ones that were touched after that time.
     """
     found = Survey()
+    asides = 0
     most = MOST_DIRECTORIES if before is None else MOST_AT_THE_END
     passed: set[str] = set() if before is None or before.complete else before.directories - before.searched
     wanted = frozenset(names)
     notable = wanted | _GIT_MARKS | {".git"}
     tree = gitfiles.Tree(root)
     # Directories wait in groups of siblings, so that the one above is opened once for all of them.
-    waiting: list[tuple[str, list[str]]] = [("", [""])]
+    waiting: list[tuple[str, list[str], bool]] = [("", [""], False)]
     try:
-        for parent, children in waiting:
+        for parent, children, aside in waiting:
             try:
                 above = tree.directory(parent)
             except OSError:
                 continue
             for child in children:
                 path = join(parent, child) if child else ""
+                if aside or child in UNSEARCHED or path in passed:
+                    if not since_ns:
+                        continue
+                    asides += 1
+                    if asides > MOST_ASIDE or path.count("/") >= DEEPEST:
+                        found.complete = False
+                        continue
+                    below = _aside(above, child, path, since_ns - _TICK_NS, found)
+                    if below:
+                        waiting.append((path, below, True))
+                    continue
                 if len(found.searched) >= most:
                     found.complete = False
-                    return found
-                if path in passed:
+                    if not since_ns:
+                        return found
+                    below = _aside(above, child or ".", path, since_ns - _TICK_NS, found)
+                    if below:
+                        waiting.append((path, below, True))
                     continue
                 found.searched.add(path)
                 known = last.listed.get(path) if last is not None else None
@@ -98,12 +123,15 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, l
                     for name in known[2]:
                         found.add(path, name)
                     if known[1]:
-                        waiting.append((path, known[1]))
+                        waiting.append((path, known[1], False))
                     continue
                 below = _search(above, child or ".", path, wanted, notable, found)
                 if path in found.bare and (before is None or path in before.bare or not before.saw(path)):
                     # Only of a git directory that was always one: a command could make the user's look like one.
+                    stores = [name for name in below if name in _STORES] if since_ns else []
                     below = [name for name in below if name not in _STORES]
+                    if stores:
+                        waiting.append((path, stores, True))
                 if path in found.listed:
                     found.listed[path] = (found.listed[path][0], below, found.listed[path][2])
                 if not below:
@@ -113,7 +141,7 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, l
                     found.listed.pop(path, None)
                     continue
                 found.directories.update([join(path, name) for name in below])
-                waiting.append((path, below))
+                waiting.append((path, below, False))
     finally:
         tree.release()
     return found
@@ -151,9 +179,9 @@ def _search(above: int, name: str, path: str, wanted: frozenset[str], notable: f
                         found.add(path, name)
                         continue
                     marks.add(name)
-                if name not in UNSEARCHED and entry.is_dir(follow_symlinks=False):
+                if entry.is_dir(follow_symlinks=False):
                     below.append(name)
-        if "HEAD" in marks and ("commondir" in marks or {"objects", "refs"} <= marks) and _is_head(fd):
+        if _is_bare(fd, marks):
             found.bare.add(path)
         # A file HEAD can be given another content without a trace in its directory.
         if "HEAD" not in marks and settled(status):
@@ -165,12 +193,77 @@ def _search(above: int, name: str, path: str, wanted: frozenset[str], notable: f
     return below
 
 
+def _aside(above: int, name: str, path: str, since_ns: int, found: Survey) -> list[str]:
+    """Adds one directory that is a git directory or has one called ``.git``, if that was touched; the directories
+    in it."""
+    below: list[str] = []
+    marks: set[str] = set()
+    try:
+        status = look(above, name)
+        if status is None or (status.st_nlink == 2 and status.st_ctime_ns < since_ns):
+            # Nothing came into it, and no directory is in it.
+            return below
+        fd = os.open(name, OPEN_DIRECTORY, dir_fd=above)
+    except PermissionError:
+        found.closed.add(path)
+        return below
+    except OSError:
+        return below
+    try:
+        with os.scandir(fd) as entries:
+            for entry in entries:
+                if entry.name == ".git":
+                    if _touched(fd, entry.name, since_ns, [_MOST_TOUCHED]):
+                        found.git.add(join(path, entry.name))
+                    continue
+                if entry.name in _GIT_MARKS:
+                    marks.add(entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(entry.name)
+        if _is_bare(fd, marks) and _touched(above, name, since_ns, [_MOST_TOUCHED]):
+            found.bare.add(path)
+    except OSError:
+        return below
+    finally:
+        os.close(fd)
+    return below
+
+
+def _touched(above: int, name: str, since_ns: int, left: list[int], depth: int = 0) -> bool:
+    """Whether an entry, or what is in it but for objects, references and logs, changed since: change times cannot be
+    set.  What cannot be looked at counts as changed."""
+    left[0] -= 1
+    try:
+        status = look(above, name)
+        if status is None:
+            return False
+        if status.st_ctime_ns >= since_ns or left[0] < 0:
+            return True
+        if not stat.S_ISDIR(status.st_mode):
+            return False
+        fd = os.open(name, OPEN_DIRECTORY, dir_fd=above)
+    except OSError:
+        return True
+    try:
+        return depth >= DEEPEST or any(_touched(fd, child, since_ns, left, depth + 1)
+                                       for child in os.listdir(fd) if depth or child not in _STORES)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+
+
+def _is_bare(fd: int, marks: set[str]) -> bool:
+    """Whether git would take a directory that holds ``marks`` for a repository."""
+    return "HEAD" in marks and ("commondir" in marks or {"objects", "refs"} <= marks) and _is_head(fd)
+
+
 def _is_head(fd: int) -> bool:
     """Whether git would take the entry ``HEAD`` for one: a reference, an object's name, or a link into ``refs``."""
     found = read(fd, "HEAD", 4096)
     if found is None:
-        # A link may lead into refs, and git takes it; nothing else that cannot be read would pass.
+        # A link may lead into refs, and of a long file git reads the beginning only.
         status = look(fd, "HEAD")
-        return status is not None and status.st_mode & 0o170000 == 0o120000
+        return status is not None and (stat.S_ISLNK(status.st_mode) or stat.S_ISREG(status.st_mode))
     text = found[0].strip()
     return text.startswith(b"ref:") or (len(text) >= 40 and all(c in b"0123456789abcdefABCDEF" for c in text[:40]))

@@ -42,13 +42,14 @@ class Search:
         self._first_seen: dict[str, float] = {}
         self._told: set[str] = set()
 
-    def look(self) -> bool:
-        """Looks through the roots; whether there is anything to deal with, or to say."""
+    def look(self, since_ns: int = 0) -> bool:
+        """Looks through the roots; whether there is anything to deal with, or to say.  ``since_ns``: see ``survey``."""
         now = time.monotonic()
         seen: dict[str, float] = {}
         for root in self._roots:
             before = root.before
-            root.last = found = survey(root.fd, self._names, before=before, last=root.last)
+            root.last = found = survey(root.fd, self._names, before=before, last=root.last,
+                                       since_ns=since_ns)
             for path in (*self._new(root, found.git - before.git), *self._new(root, found.bare - before.bare),
                          *self._new(root, found.names - before.names)):
                 absolute = root.absolute(path)
