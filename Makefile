@@ -25,8 +25,9 @@ nt-differential: setup tools ## the Windows model against other engines, on 100,
 nt-mutation: setup ## small errors put into the Windows model, one at a time: the tests must notice each (hours)
 	@nice -n 19 $(BIN)/python -m tests.nt.mutation
 
-nt-fuzz: setup ## damaged input for every parser of the Windows model, ten minutes (or FUZZ_SECONDS)
+nt-fuzz: setup ## damaged input for every parser of the Windows model and for captures, ten minutes each (or FUZZ_SECONDS)
 	@$(BIN)/python -m tests.nt.fuzz $(FUZZ_SECONDS)
+	@SIDEWALL_FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(BIN)/pytest -q tests/plan/windows/test_world_fuzz.py
 
 lint: setup ## ruff, and the rules about who may import whom
 	@$(BIN)/ruff check
