@@ -27,7 +27,7 @@ nt-mutation: setup ## small errors put into the Windows model, one at a time: th
 
 nt-fuzz: setup ## damaged input for every parser of the Windows model and for captures, ten minutes each (or FUZZ_SECONDS)
 	@$(BIN)/python -m tests.nt.fuzz $(FUZZ_SECONDS)
-	@SIDEWALL_FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(BIN)/pytest -q tests/plan/windows/test_world_fuzz.py
+	@SIDEWALL_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -q tests/plan/windows/test_world_fuzz.py
 
 lint: setup ## ruff, and the rules about who may import whom
 	@$(BIN)/ruff check
