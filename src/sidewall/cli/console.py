@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import _thread
 import os
+import sys
 import time
 
+from sidewall.cli.handles import is_console
 from sidewall.cli.relay import Relay, standard_input
 from sidewall.platforms.windows import constants_process as constants
 from sidewall.platforms.windows.descriptors import handle_of
 from sidewall.platforms.windows.errors import ApiError
+
+assert sys.platform == "win32"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +28,6 @@ if TYPE_CHECKING:
 
     from sidewall.platforms.contract import Child
     from sidewall.platforms.windows.api import Api
-    from sidewall.platforms.windows.handles import Handle
 
 UTF8 = 65001
 DEFAULT_SIZE = (24, 80)
@@ -146,18 +149,3 @@ class Console:
                 self._api.kernel32.SetConsoleOutputCP(page)
             except ApiError:
                 pass
-
-
-def is_console(api: Api, descriptor: int) -> bool:
-    """Whether a descriptor is a console's; the null device, which the run-time calls a terminal too, is none."""
-    try:
-        handle: Handle = handle_of(descriptor)
-        if api.kernel32.GetFileType(handle) != _CHARACTERS:
-            return False
-        api.kernel32.GetConsoleMode(handle)
-    except (ApiError, OSError):
-        return False
-    return True
-
-
-_CHARACTERS = 2  # FILE_TYPE_CHAR

@@ -17,10 +17,9 @@ from __future__ import annotations
 import os
 import sys
 
-from sidewall.cli.console import Console, is_console
 from sidewall.cli.relay import Relay, standard_input
 from sidewall.platforms.windows.api import native
-from sidewall.platforms.windows.constants_files import FILE_TYPE_PIPE
+from sidewall.platforms.windows.constants_files import FILE_TYPE_CHAR, FILE_TYPE_PIPE
 from sidewall.platforms.windows.descriptors import handle_of
 from sidewall.platforms.windows.errors import ApiError, MissingFunction
 
@@ -28,7 +27,9 @@ assert sys.platform == "win32"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from sidewall.cli.console import Console
     from sidewall.platforms.contract import Child
+    from sidewall.platforms.windows.api import Api
 
 
 class Streams:
@@ -43,6 +44,8 @@ class Streams:
         self._passed: list[int] = []
         self._api = native()
         if tty or all(is_console(self._api, descriptor) for descriptor in (0, 1, 2)):
+            from sidewall.cli.console import Console
+
             self.terminal = Console(self._api)
         else:
             self._relay()
@@ -109,3 +112,15 @@ class Streams:
         """The console as it was.  Idempotent."""
         if self.terminal is not None:
             self.terminal.restore()
+
+
+def is_console(api: Api, descriptor: int) -> bool:
+    """Whether a descriptor is a console's; the null device, which the run-time calls a terminal too, is none."""
+    try:
+        handle = handle_of(descriptor)
+        if api.kernel32.GetFileType(handle) != FILE_TYPE_CHAR:
+            return False
+        api.kernel32.GetConsoleMode(handle)
+    except (ApiError, OSError):
+        return False
+    return True
