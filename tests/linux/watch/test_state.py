@@ -190,3 +190,37 @@ def test_an_index_of_long_object_names(workspace: Path, git, watch, trap: Trap) 
     assert watcher.compare() == ()
     plant_index(workspace, git, trap()[0])
     assert [item.path for item in watcher.compare()] == [f"{workspace}/.git/index"]
+
+
+@pytest.mark.parametrize("each", [True, False], ids=["without mounts", "with mounts"])
+@pytest.mark.parametrize("name", ["HEAD", "ORIG_HEAD", "refs/heads/other", "refs/heads/a/new"])
+def test_references_that_lead_elsewhere(workspace: Path, tmp_path: Path, git, watch, name: str, each: bool) -> None:
+    git(workspace, "init", "-q", "own")
+    git(workspace / "own", "commit", "-q", "--allow-empty", "-m", "one")
+    git(workspace / "own", "branch", "other")
+    watcher = watch(each=each)
+    git(workspace, "init", "-q", "made")
+    git(workspace / "made", "commit", "-q", "--allow-empty", "-m", "one")
+    depth = "/".join([".."] * (len(workspace.parts) + 3))
+    for directory in (workspace / "own", workspace / "made"):
+        place = directory / ".git" / name
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(f"ref: refs/heads/{depth}{tmp_path}/outside\n")
+    paths = [item.path for item in watcher.compare(final=True) if item.action == "put back"]
+    assert paths == [f"{workspace}/{directory}/.git/{name}" for directory in ("own", "made")]
+    for directory in (workspace / "own", workspace / "made"):
+        for words in (["commit", "-q", "--allow-empty", "-m", "x"], ["branch", "-f", "other"],
+                      ["branch", "-f", "a/new"], ["reset", "-q", "HEAD~1"]):
+            git(directory, *words)
+    assert not (tmp_path / "outside").exists()
+
+
+def test_references_that_lead_nowhere_else_stay(workspace: Path, git, watch) -> None:
+    git(workspace, "init", "-q")
+    git(workspace, "commit", "-q", "--allow-empty", "-m", "one")
+    watcher = watch(each=True)
+    git(workspace, "checkout", "-q", "-b", "fix/(odd)-name..no".replace("..", "-"))
+    git(workspace, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+    git(workspace, "checkout", "-q", "--detach")
+    assert watcher.compare() == ()
+    assert watcher.compare(final=True) == ()

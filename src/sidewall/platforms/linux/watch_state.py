@@ -15,6 +15,7 @@ import stat
 
 from sidewall.platforms.linux import gitfiles
 from sidewall.platforms.linux.watch_record import look, open_directory, read, settled, signature
+from sidewall.platforms.linux.watch_refs import References
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,12 +30,13 @@ _SHA256 = re.compile(rb"(?im)^\s*objectformat\s*=\s*\"?sha256")
 
 
 class State:
-    """The index and the interrupted operations of one git directory: which of them were found right, or were there."""
+    """The index, references and interrupted operations of one git directory: those found right, or there before."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "_references")
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[Signature, ...]] = {}
+        self._references = References()
 
     def record(self, fd: int) -> None:
         """Remembers what there is in the git directory ``fd``: it is the user's.  Never raises OSError."""
@@ -45,6 +47,11 @@ class State:
                 continue
             if found:
                 self._known[name] = found
+        tree = gitfiles.Tree(fd)
+        try:
+            self._references.record(tree)
+        finally:
+            tree.release()
 
     def check(self, fd: int, path: str, restorer: Restorer, *, config: int) -> None:
         """Takes away what git would come to harm by.  ``path`` is what people call the git directory, ``config`` a
@@ -52,6 +59,11 @@ class State:
         for name in ("index", *GROUPS):
             with restorer.guard(f"{path}/{name}"):
                 self._one(fd, name, path, restorer, config)
+        tree = gitfiles.Tree(fd)
+        try:
+            self._references.check(tree, path, restorer)
+        finally:
+            tree.release()
 
     def _one(self, fd: int, name: str, path: str, restorer: Restorer, config: int) -> None:
         found = _signatures(fd, name)
