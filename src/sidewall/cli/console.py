@@ -14,13 +14,14 @@ import os
 import sys
 import time
 
-from sidewall.cli.handles import is_console
 from sidewall.cli.relay import Relay, standard_input
 from sidewall.platforms.windows import constants_process as constants
 from sidewall.platforms.windows.descriptors import handle_of
 from sidewall.platforms.windows.errors import ApiError
 
 assert sys.platform == "win32"
+
+from sidewall.cli.handles import is_console  # noqa: E402
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
