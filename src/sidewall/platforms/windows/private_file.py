@@ -1,0 +1,113 @@
+"""One small file that nobody but its owner may read, written whole or not at all.
+
+Knows: files by handles, the descriptor that a new one is born with.  Must not know: what is in it.
+
+The file has its access list from its first moment, is on the disk before it gets its name, and is never read or
+written through a link.
+"""
+
+from __future__ import annotations
+
+import os
+
+from sidewall.errors import MachineError
+from sidewall.nt.sddl import parse
+from sidewall.platforms.windows import constants_files as constants
+from sidewall.platforms.windows.errors import ApiError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sidewall.nt.sid import Sid
+    from sidewall.platforms.windows.api import Api
+
+GENERIC_READ, GENERIC_WRITE, DELETE = 0x80000000, 0x40000000, 0x10000
+NOT_THERE = (2, 3)
+EXISTS = 183
+LIST = 0x100001
+"""FILE_LIST_DIRECTORY and SYNCHRONIZE."""
+LARGEST = 1 << 16
+
+
+def sddl(owner: Sid, *, directory: bool = False) -> str:
+    """Owner and system may do everything, nobody else anything."""
+    flags = "OICI" if directory else ""
+    return f"O:{owner}D:P(A;{flags};FA;;;{owner})(A;{flags};FA;;;SY)"
+
+
+def read(api: Api, path: str) -> bytes | None:
+    """What is in it, None when it is not there.  Raises Win32Error, MachineError for a link or a huge file."""
+    try:
+        file = api.kernel32.CreateFileW(path, GENERIC_READ, constants.OPEN_EXISTING,
+                                        flags=constants.FILE_FLAG_OPEN_REPARSE_POINT)
+    except ApiError as error:
+        if error.code in NOT_THERE:
+            return None
+        raise
+    with file:
+        found = api.kernel32.GetFileInformationByHandle(file)
+        if found.dwFileAttributes & constants.FILE_ATTRIBUTE_REPARSE_POINT or found.nNumberOfLinks != 1:
+            raise MachineError(f"{path} is a link, or has several names: it is not read",
+                               hint="remove it and run `sidewall setup`")
+        data = b""
+        while more := api.kernel32.ReadFile(file, LARGEST):
+            data += more
+            if len(data) > LARGEST:
+                raise MachineError(f"{path} is larger than anything that Sidewall writes there",
+                                   hint="remove it and run `sidewall setup`")
+        return data
+
+
+def write(api: Api, directory: str, name: str, data: bytes, owner: Sid) -> None:
+    """Puts the file into a directory, which is made when it is missing.  Raises Win32Error."""
+    try:
+        api.kernel32.CreateDirectoryW(directory, security=parse(sddl(owner, directory=True)).to_bytes())
+    except ApiError as error:
+        if error.code != EXISTS:
+            raise
+    path = f"{directory}\\{name}"
+    passing = f"{path}.{os.urandom(6).hex()}"
+    try:
+        with api.kernel32.CreateFileW(passing, GENERIC_WRITE, constants.CREATE_NEW, share=0,
+                                      flags=constants.FILE_FLAG_WRITE_THROUGH,
+                                      security=parse(sddl(owner)).to_bytes()) as file:
+            rest = data
+            while rest:
+                rest = rest[api.kernel32.WriteFile(file, rest):]
+            api.kernel32.FlushFileBuffers(file)
+        api.kernel32.MoveFileExW(passing, path, constants.MOVEFILE_REPLACE_EXISTING | constants.MOVEFILE_WRITE_THROUGH)
+    except BaseException:
+        remove(api, passing)
+        raise
+
+
+def remove(api: Api, path: str) -> bool:
+    """Removes it; whether it was there.  Raises Win32Error."""
+    try:
+        api.kernel32.DeleteFileW(path)
+    except ApiError as error:
+        if error.code in NOT_THERE:
+            return False
+        raise
+    return True
+
+
+def names(api: Api, directory: str) -> tuple[str, ...] | None:
+    """What is in a directory, None when it is not there.  Raises Win32Error."""
+    try:
+        opened = api.kernel32.CreateFileW(directory, LIST, constants.OPEN_EXISTING,
+                                          flags=constants.FILE_FLAG_BACKUP_SEMANTICS
+                                          | constants.FILE_FLAG_OPEN_REPARSE_POINT)
+    except ApiError as error:
+        if error.code in NOT_THERE:
+            return None
+        raise
+    with opened:
+        return tuple(sorted([one.name for one in api.kernel32.DirectoryEntries(opened) if one.name not in (".", "..")]))
+
+
+def leavings(listed: tuple[str, ...] | None, name: str) -> tuple[str, ...]:
+    """Names of unfinished writing that a crash left."""
+    return tuple([one for one in listed or () if one.lower().startswith(name + ".")])
+
+
+__all__ = ["leavings", "names", "read", "remove", "sddl", "write"]

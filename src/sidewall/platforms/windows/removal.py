@@ -1,0 +1,131 @@
+"""The administrator's half of uninstall: everything that set-up made for a Windows user goes, as far as that can be.
+
+Knows: the order in which things go, and how one that does not is told.  Must not know: access lists, the user's files.
+
+Nothing stops at the first fault: what cannot be removed is named, the rest goes all the same, and the registry keeps
+the SIDs until nothing is left of them, so that the next try finds what this one could not remove.
+"""
+
+from __future__ import annotations
+
+from sidewall.errors import SidewallError
+from sidewall.nt.errors import NtError
+from sidewall.nt.sid import Sid
+from sidewall.plan.windows_sids import account_names
+from sidewall.platforms.windows import accounts, hiding, ledger, readiness, rights, wfp
+from sidewall.platforms.windows import constants_security as constants
+from sidewall.platforms.windows.constants_process import PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_TERMINATE
+from sidewall.platforms.windows.errors import ApiError
+from sidewall.platforms.windows.provision import lock
+from sidewall.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sidewall.platforms.windows.machine import Machine
+
+KILLED = 1
+_GONE_WAIT_MILLISECONDS = 5000
+
+
+class Removed(Record):
+    """What went, and what did not and why; one line each."""
+
+    done: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+def remove(machine: Machine, user: Sid) -> Removed:
+    """Removes all that set-up made for ``user``.  Raises MachineError only when another set-up is under way."""
+    with lock(machine):
+        return _Removal(machine, user).run()
+
+
+class _Removal:
+    def __init__(self, machine: Machine, user: Sid) -> None:
+        self.machine = machine
+        self.api = machine.api
+        self.user = user
+        self.done: list[str] = []
+        self.left: list[str] = []
+        self.group, *self.names = account_names(user)
+
+    def _try(self, what: str, action: Callable[[], object]) -> None:
+        """Does it; what it gives is whether something was there."""
+        try:
+            there = action()
+        except (SidewallError, NtError) as error:
+            self.left.append(f"{what}: {error}")
+        else:
+            if there:
+                self.done.append(f"removed {what}")
+
+    def run(self) -> Removed:
+        registry = self.machine.registry
+        sids: list[Sid] = []
+        self._try("the note of accounts", lambda: sids.extend(ledger.made(registry, self.user)))
+        for name in self.names:
+            self._try(f"the account {name}", lambda name=name: sids.extend(self._stopped(name)))  # type: ignore[misc]
+        sids = list(dict.fromkeys(sids))
+        for sid in sids:
+            self._try(f"processes of {sid}", lambda sid=sid: self._end(sid))  # type: ignore[misc]
+            self._try(f"the rights of {sid}", lambda sid=sid: self._rights(sid))  # type: ignore[misc]
+            self._try(f"the profile of {sid}", lambda sid=sid: self._profile(sid))  # type: ignore[misc]
+        self._try("the network filters", lambda: wfp.remove(self.api, self.user))
+        for name in self.names:
+            self._try(f"{name} from the list of hidden accounts", lambda name=name: self._shown(name))  # type: ignore[misc]
+            self._try(f"the account {name}",
+                      lambda name=name: accounts.remove(self.api, name, self.user))  # type: ignore[misc]
+        self._try(f"the group {self.group}", lambda: accounts.remove_group(self.api, self.group, self.user))
+        if not self.left:
+            self._try(f"the registry key {ledger.key_of(self.user)}", lambda: ledger.close(registry, self.user))
+        return Removed(done=tuple(self.done), left=tuple(dict.fromkeys(self.left)))
+
+    def _stopped(self, name: str) -> tuple[Sid, ...]:
+        """The account's SID; from now on nobody logs on as it."""
+        found = accounts.find(self.api, name)
+        if found is None:
+            return ()
+        accounts.check_ours(found, self.user)
+        accounts.disable(self.api, name)
+        return (Sid.from_bytes(found.sid),)
+
+    def _end(self, sid: Sid) -> bool:
+        """Ends what still runs as the account: its profile could not go."""
+        kernel, advapi = self.api.kernel32, self.api.advapi32
+        ended = False
+        for number in kernel.EnumProcesses():
+            try:
+                with kernel.OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_TERMINATE | 0x100000,
+                                        number) as process:
+                    with advapi.OpenProcessToken(process, constants.TOKEN_QUERY) as token:
+                        ours = Sid.from_bytes(advapi.TokenUser(token)) == sid
+                    if ours:
+                        kernel.TerminateProcess(process, KILLED)
+                        kernel.WaitForSingleObject(process, _GONE_WAIT_MILLISECONDS)
+                        ended = True
+            except ApiError:
+                # Gone meanwhile, or a process of the system that nobody may open: not this account's.
+                continue
+        return ended
+
+    def _rights(self, sid: Sid) -> bool:
+        there = bool(rights.held(self.api, sid))
+        if there:
+            rights.drop(self.api, sid)
+        return there
+
+    def _profile(self, sid: Sid) -> bool:
+        there = self.machine.registry.exists(f"{readiness.PROFILES}\\{sid}")
+        if there:
+            self.api.userenv.DeleteProfileW(sid)
+        return there
+
+    def _shown(self, name: str) -> bool:
+        there = self.machine.registry.exists(hiding.USER_LIST) and hiding.hidden(self.machine.registry, name)
+        hiding.show(self.machine.registry, name)
+        return there
+
+
+__all__ = ["Removed", "remove"]

@@ -1,0 +1,170 @@
+"""Every trace of Sidewall on this Windows: accounts, groups, rights, profiles, filters, registry, files, access lists.
+
+Knows: where traces are.  Must not know: how they are removed (``uninstall``), printing.
+
+Each place is looked into for itself: one that this user may not see is named as such, and does not hide the others.
+"""
+
+from __future__ import annotations
+
+from sidewall.errors import SidewallError
+from sidewall.nt.sid import Sid
+from sidewall.plan.windows_sids import PREFIX, account_names
+from sidewall.platforms.windows import (
+    accounts,
+    credentials,
+    hiding,
+    ledger,
+    private_file,
+    readiness,
+    rights,
+    wfp,
+)
+from sidewall.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Protocol
+
+    from sidewall.platforms.windows.machine import Caller, Machine
+
+    class Lists(Protocol):
+        """What was changed in access lists and directories, as the user's own journal has it."""
+
+        def traces(self) -> tuple[str, ...]:
+            """What is not undone, one line each."""
+
+        def uninstall(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+            """Undoes all of it: what was undone, and what could not be and why, one line each."""
+
+
+class Trace(Record):
+    """One thing that is there: ``kind`` (account, group, hidden, right, profile, filter, registry, file, access-list),
+    its ``name``, and ``owner``, the user it is for ('' when that is not known)."""
+
+    kind: str
+    name: str
+    owner: str = ""
+
+
+class Status(Record):
+    """All that was found; ``lacking`` is why the account tier would not work (none: it would, or was never set up);
+    ``unseen`` are places that could not be looked into, and why."""
+
+    traces: tuple[Trace, ...] = ()
+    lacking: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+
+def look(machine: Machine, lists: Lists | None = None) -> Status:
+    """Everything.  Raises Win32Error only when this process's own token cannot be read."""
+    return _Look(machine, machine.caller(), lists).run()
+
+
+class _Look:
+    def __init__(self, machine: Machine, caller: Caller, lists: Lists | None) -> None:
+        self.machine = machine
+        self.api = machine.api
+        self.caller = caller
+        self.lists = lists
+        self.sids: dict[Sid, str] = {}
+        self.unseen: list[str] = []
+        self.found: list[Trace] = []
+
+    def run(self) -> Status:
+        for what, search in (
+            ("accounts", self._accounts), ("groups", self._groups), ("the registry", self._registry),
+            ("hidden accounts", self._hidden), ("account rights", self._rights), ("profiles", self._profiles),
+            ("network filters", self._filters), ("stored passwords", self._files), ("access lists", self._lists),
+        ):
+            self._try(what, search)
+        # Readiness is a question only where something was set up.
+        lacking: tuple[str, ...] = ()
+        if any(one.owner == self.caller.user and one.kind in ("account", "group") for one in self.found):
+            try:
+                lacking = readiness.lacking(readiness.gather(self.machine, self.caller))
+            except SidewallError as error:
+                self.unseen.append(f"whether the accounts can be used: {error}")
+        return Status(traces=tuple(dict.fromkeys(self.found)), lacking=lacking, unseen=tuple(self.unseen))
+
+    def _try(self, what: str, search: Callable[[], Iterable[Trace]]) -> None:
+        try:
+            for one in search():
+                self.found.append(one)
+        except SidewallError as error:
+            self.unseen.append(f"{what}: {error}")
+
+    def _accounts(self) -> Iterator[Trace]:
+        own = account_names(self.caller.user)[1:]
+        for name, owner in accounts.all_of_ours(self.api):
+            found = accounts.find(self.api, name)
+            if found is not None:
+                self.sids[Sid.from_bytes(found.sid)] = owner
+                yield Trace(kind="account", name=name, owner=owner)
+        for name in own:
+            found = accounts.find(self.api, name)
+            if found is not None and accounts.read_comment(found.comment) is None:
+                yield Trace(kind="account", name=f"{name} (not Sidewall's by its comment)")
+
+    def _groups(self) -> Iterator[Trace]:
+        for name, owner in accounts.all_groups(self.api):
+            yield Trace(kind="group", name=name, owner=owner)
+
+    def _registry(self) -> Iterator[Trace]:
+        registry = self.machine.registry
+        for user in ledger.users(registry):
+            yield Trace(kind="registry", name=f"HKEY_LOCAL_MACHINE\\{ledger.key_of(user)}", owner=user)
+        if registry.exists(ledger.BASE) and not registry.keys(ledger.BASE):
+            yield Trace(kind="registry", name=f"HKEY_LOCAL_MACHINE\\{ledger.BASE}")
+        for user in ledger.users(registry):
+            try:
+                for sid in ledger.made(registry, user):
+                    self.sids.setdefault(sid, user)
+            except SidewallError as error:
+                self.unseen.append(f"what was made for {user}: {error}")
+
+    def _hidden(self) -> Iterator[Trace]:
+        for name in hiding.listed(self.machine.registry, PREFIX):
+            yield Trace(kind="hidden", name=name, owner=self._owner_of_name(name))
+
+    def _owner_of_name(self, name: str) -> str:
+        return self.caller.user if name in account_names(self.caller.user) else ""
+
+    def _rights(self) -> Iterator[Trace]:
+        if not self.sids:
+            return
+        for sid, owner in self.sids.items():
+            for right in rights.held(self.api, sid):
+                yield Trace(kind="right", name=f"{right} of {sid}", owner=owner)
+
+    def _profiles(self) -> Iterator[Trace]:
+        for sid, owner in self.sids.items():
+            if self.machine.registry.exists(f"{readiness.PROFILES}\\{sid}"):
+                yield Trace(kind="profile", name=readiness.profile(self.machine, sid) or str(sid), owner=owner)
+
+    def _filters(self) -> Iterator[Trace]:
+        parts = wfp.frame(self.api)
+        for part in parts:
+            yield Trace(kind="filter", name=f"the {part} of Sidewall's filters")
+        # Everybody may ask by key, only an administrator for a list; and no filter outlives its provider.
+        for one in wfp.listed(self.api) if parts else ():
+            yield Trace(kind="filter", name=one.name, owner=one.description.rpartition(" ")[2])
+
+    def _files(self) -> Iterator[Trace]:
+        path = credentials.path_of(self.caller.home)
+        if private_file.read(self.api, path) is not None:
+            yield Trace(kind="file", name=path, owner=self.caller.user)
+        directory = self.caller.home + credentials.DIRECTORY
+        names = private_file.names(self.api, directory)
+        for left in private_file.leavings(names, credentials.FILE):
+            yield Trace(kind="file", name=f"{directory}\\{left}", owner=self.caller.user)
+        if names is not None:
+            yield Trace(kind="file", name=directory, owner=self.caller.user)
+
+    def _lists(self) -> Iterator[Trace]:
+        for line in self.lists.traces() if self.lists is not None else ():
+            yield Trace(kind="access-list", name=line, owner=self.caller.user)
+
+
+__all__ = ["Status", "Trace", "look"]

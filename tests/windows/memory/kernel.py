@@ -1,0 +1,136 @@
+"""kernel32 in memory: files with access lists, one pipe of a name, processes."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+from tests.windows.memory.security import ProcessHandle
+from tests.windows.memory.windows import Facade, File
+
+from sidewall.nt import wellknown as known
+from sidewall.nt.descriptor import SecurityDescriptor
+from sidewall.platforms.windows import constants_files as constants
+from sidewall.platforms.windows.errors import failure
+from sidewall.platforms.windows.handles import Borrowed, Handle
+from sidewall.platforms.windows.kernel32_files import DirectoryEntry
+from sidewall.platforms.windows.prototypes import LAST
+
+ADD_FILE, ADD_DIRECTORY, DELETE, DELETE_CHILD = 0x2, 0x4, 0x10000, 0x40
+
+
+class OpenFile(Handle):
+    __slots__ = ("at", "file")
+    file: File
+    at: int
+
+
+class Kernel(Facade):
+    def GetCurrentProcess(self) -> Handle:
+        return Borrowed(-1, "this process")
+
+    def EnumProcesses(self) -> tuple[int, ...]:
+        return (0, 4, *self.windows.processes)
+
+    def OpenProcess(self, access: int, process_id: int) -> Handle:
+        if process_id not in self.windows.processes:
+            raise failure("OpenProcess", LAST, 87)
+        if not self.person.elevated:
+            raise failure("OpenProcess", LAST, 5)
+        made = ProcessHandle(1, lambda value: None, f"process {process_id}")
+        made.number = process_id
+        return made
+
+    def TerminateProcess(self, process: Any, exit_code: int) -> None:
+        self.windows.processes.pop(process.number, None)
+
+    def WaitForSingleObject(self, handle: Handle, milliseconds: int) -> int:
+        return 0
+
+    def CreateNamedPipeW(self, name: str, open_mode: int, pipe_mode: int, **_: Any) -> Handle:
+        if name in self.windows.pipes:
+            raise failure("CreateNamedPipeW", LAST, 5, target=name)
+        self.windows.pipes.add(name)
+        return self.handle(f"pipe {name}", lambda value: self.windows.pipes.discard(name))
+
+    def _find(self, call: str, path: str) -> File:
+        found = self.windows.files.get(path.upper())
+        if found is None:
+            parent = path.upper().rpartition("\\")[0]
+            raise failure(call, LAST, 2 if parent in self.windows.files else 3, target=path)
+        return found
+
+    def _may(self, call: str, file: File, mask: int, path: str) -> None:
+        if not self.person.may(file.descriptor, mask, "file"):
+            raise failure(call, LAST, 5, target=path)
+
+    def _parent(self, call: str, path: str) -> File:
+        parent = self.windows.files.get(path.upper().rpartition("\\")[0])
+        if parent is None:
+            raise failure(call, LAST, 3, target=path)
+        return parent
+
+    def _make(self, call: str, path: str, security: bytes | None, data: bytes | None) -> File:
+        parent = self._parent(call, path)
+        self._may(call, parent, ADD_FILE if data is not None else ADD_DIRECTORY, path)
+        if path.upper() in self.windows.files:
+            raise failure(call, LAST, 80 if data is not None else 183, target=path)
+        own = SecurityDescriptor.from_bytes(security) if security else parent.descriptor
+        made = File(own.replace(owner=own.owner or self.person.user, group=own.group or known.USERS), data)
+        self.windows.files[path.upper()] = made
+        return made
+
+    def CreateFileW(self, path: str, access: int, disposition: int, *, security: bytes | None = None,
+                    **_: Any) -> Handle:
+        if disposition == constants.CREATE_NEW:
+            file = self._make("CreateFileW", path, security, b"")
+        else:
+            file = self._find("CreateFileW", path)
+            self._may("CreateFileW", file, access, path)
+        opened = OpenFile(1, lambda value: None, path)
+        opened.file, opened.at = file, 0
+        return opened
+
+    def ReadFile(self, handle: Any, size: int) -> bytes:
+        data: bytes = handle.file.data[handle.at:handle.at + size]
+        handle.at += len(data)
+        return data
+
+    def WriteFile(self, handle: Any, data: bytes) -> int:
+        part = data[:100]  # a disk may take less than it is given
+        handle.file.data += part
+        return len(part)
+
+    def FlushFileBuffers(self, handle: Handle) -> None:
+        return
+
+    def GetFileInformationByHandle(self, handle: Any) -> Any:
+        return types.SimpleNamespace(dwFileAttributes=constants.FILE_ATTRIBUTE_NORMAL, nNumberOfLinks=1)
+
+    def MoveFileExW(self, old: str, new: str, flags: int) -> None:
+        file = self._find("MoveFileExW", old)
+        self._may("MoveFileExW", file, DELETE, old)
+        there = self.windows.files.get(new.upper())
+        if there is not None:
+            self._may("MoveFileExW", there, DELETE, new)
+        self.windows.files[new.upper()] = self.windows.files.pop(old.upper())
+
+    def DeleteFileW(self, path: str) -> None:
+        file = self._find("DeleteFileW", path)
+        if not self.person.may(file.descriptor, DELETE, "file"):
+            self._may("DeleteFileW", self._parent("DeleteFileW", path), DELETE_CHILD, path)
+        del self.windows.files[path.upper()]
+
+    def CreateDirectoryW(self, path: str, *, security: bytes | None = None) -> None:
+        self._make("CreateDirectoryW", path, security, None)
+
+    def RemoveDirectoryW(self, path: str) -> None:
+        self._find("RemoveDirectoryW", path)
+        if any(one.startswith(path.upper() + "\\") for one in self.windows.files):
+            raise failure("RemoveDirectoryW", LAST, 145, target=path)
+        del self.windows.files[path.upper()]
+
+    def DirectoryEntries(self, directory: Any) -> tuple[DirectoryEntry, ...]:
+        start = directory.what.upper() + "\\"
+        return tuple([DirectoryEntry(name=one[len(start):].lower(), attributes=0, tag=0, size=0, written=0)
+                      for one in self.windows.files if one.startswith(start) and "\\" not in one[len(start):]])

@@ -1,0 +1,181 @@
+"""The state of a Windows in memory, who acts on it, and calls that fail when a test wants them to.
+
+Knows: accounts, groups, rights, the registry, filters, files, keys of data protection, processes.  Must not know: what
+Sidewall makes of them.  Who may do what is decided by ``nt.access_check`` where there is a descriptor, and by being an
+administrator where Windows asks for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sidewall.nt import wellknown as known
+from sidewall.nt.access_check import access_check
+from sidewall.nt.descriptor import SecurityDescriptor
+from sidewall.nt.mask import MAPPINGS
+from sidewall.nt.sddl import parse
+from sidewall.nt.sid import Sid
+from sidewall.nt.token import Group, Token
+from sidewall.plan.windows_token import USUAL
+from sidewall.platforms.windows.errors import failure
+from sidewall.platforms.windows.handles import Handle
+from sidewall.platforms.windows.machine import Machine
+from sidewall.platforms.windows.prototypes import FILTERING, LAST, NET, STATUS
+
+DOMAIN = "S-1-5-21-1111-2222-3333"
+ANN, BOB, ROOT = Sid(f"{DOMAIN}-1001"), Sid(f"{DOMAIN}-1002"), Sid(f"{DOMAIN}-1003")
+PEOPLE = {ANN: "ann", BOB: "bob", ROOT: "root"}
+GROUPS = (known.EVERYONE, known.USERS, known.AUTHENTICATED_USERS, known.INTERACTIVE)
+MACHINE_KEY = parse("O:BAG:SYD:P(A;CI;KA;;;SY)(A;CI;KA;;;BA)(A;CI;KR;;;BU)")
+
+_NT = r"SOFTWARE\MICROSOFT\WINDOWS NT\CURRENTVERSION"
+KEYS = ("SOFTWARE", r"SOFTWARE\MICROSOFT", r"SOFTWARE\MICROSOFT\WINDOWS NT", _NT, _NT + r"\WINLOGON",
+        _NT + r"\PROFILELIST")
+"""Keys that every Windows has."""
+
+FAULTS = {"Net": (NET, 2140), "SetUser": (NET, 2140), "Lsa": (STATUS, 0xC000009A), "Fwpm": (FILTERING, 0x80320012)}
+"""What a call says that is made to fail; all others run out of resources."""
+DENIED = {"Net": (NET, 5), "SetUser": (NET, 5), "Lsa": (STATUS, 0xC0000022), "Fwpm": (FILTERING, 5)}
+
+
+def fault(call: str, table: dict[str, tuple[str, int]], other: int) -> Exception:
+    source, code = next((told for start, told in table.items() if call.startswith(start)), (LAST, other))
+    return failure(call, source, code)
+
+
+class Person:
+    """Who a process runs as."""
+
+    def __init__(self, user: Sid, home: str, *, elevated: bool = False, confined: bool = False) -> None:
+        self.user = user
+        self.home = home
+        self.elevated = elevated
+        self.confined = confined
+        groups = (*GROUPS, known.ADMINISTRATORS) if elevated else GROUPS
+        self.token = Token(user=user, groups=tuple([Group(sid=sid, attributes=USUAL) for sid in groups]))
+
+    def may(self, descriptor: SecurityDescriptor, mask: int, kind: str) -> bool:
+        return access_check(descriptor, self.token, mask, MAPPINGS[kind]).granted
+
+
+class Account:
+    def __init__(self, name: str, sid: Sid, password: str, comment: str, flags: int, now: float) -> None:
+        self.name, self.sid, self.password, self.comment, self.flags = name, sid, password, comment, flags
+        self.changed = now
+        self.expired = False
+        self.bad_passwords = 0
+
+
+class File:
+    def __init__(self, descriptor: SecurityDescriptor, data: bytes | None) -> None:
+        self.descriptor = descriptor
+        self.data = data
+        """None for a directory."""
+
+
+class Windows:
+    """All of it.  ``calls`` are the calls made, in order; ``fail_at`` the number of the one that fails."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, Account] = {}
+        self.groups: dict[str, tuple[Sid, str, list[Sid]]] = {}
+        self.rights: dict[Sid, set[str]] = {known.USERS: {"SeInteractiveLogonRight"}}
+        self.keys: dict[str, dict[str, Any]] = {key: {} for key in KEYS}
+        self.key_security: dict[str, SecurityDescriptor] = {}
+        self.objects: dict[str, Any] = {}
+        """Providers, sublayers and filters by key."""
+        self.running = True
+        self.files: dict[str, File] = {}
+        self.pipes: set[str] = set()
+        self.processes: dict[int, Sid] = {}
+        self.broken: set[Sid] = set()
+        """Users whose DPAPI key is lost."""
+        self.logons: list[str] = []
+        self.lockout = 3
+        self.now = 1_700_000_000.0
+        self.calls: list[str] = []
+        self.fail_at = -1
+        self.after = False
+        self._next = 1010
+        self._protected: dict[bytes, tuple[Sid | None, bytes, bytes, str]] = {}
+        for user, name in PEOPLE.items():
+            own = parse(f"O:{user}G:BUD:P(A;OICI;FA;;;{user})(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)")
+            for place in ("", r"\AppData", r"\AppData\Local"):
+                self.files[rf"C:\Users\{name}{place}".upper()] = File(own, None)
+
+    def rid(self) -> Sid:
+        self._next += 1
+        return Sid(f"{DOMAIN}-{self._next}")
+
+    def machine(self, user: Sid = ANN, *, elevated: bool = False, confined: bool = False, home: str = "") -> Machine:
+        """The machine as a process of this user sees it."""
+        from tests.windows.memory.accounts import Netapi
+        from tests.windows.memory.filters import Filters
+        from tests.windows.memory.kernel import Kernel
+        from tests.windows.memory.registry import Registry
+        from tests.windows.memory.security import Advapi, Crypt, Userenv
+
+        person = Person(user, home or rf"C:\Users\{PEOPLE.get(user, 'other')}", elevated=elevated, confined=confined)
+        api = Api()
+        for name, made in (("kernel32", Kernel), ("advapi32", Advapi), ("netapi32", Netapi), ("crypt32", Crypt),
+                           ("userenv", Userenv), ("fwpuclnt", Filters)):
+            setattr(api, name, Watched(made(self, person), self))
+        return Machine(api, Watched(Registry(self, person), self), lambda: self.now)  # type: ignore[arg-type]
+
+    def picture(self) -> dict[str, Any]:
+        """All that lasts, to be compared."""
+        return {
+            "accounts": {name: (str(one.sid), one.comment, one.flags, one.password)
+                         for name, one in self.accounts.items()},
+            "groups": {name: (comment, tuple(members)) for name, (_, comment, members) in self.groups.items()},
+            "rights": {sid: frozenset(held) for sid, held in self.rights.items() if held},
+            "keys": {key: dict(values) for key, values in self.keys.items()},
+            "objects": dict(self.objects),
+            "files": {path: file.data for path, file in self.files.items()},
+        }
+
+
+class Api:
+    """The facades by name."""
+
+
+class Watched:
+    """A facade whose calls are counted, and of which one can be made to fail: before or after its effect."""
+
+    def __init__(self, facade: Any, windows: Windows) -> None:
+        self._facade = facade
+        self._windows = windows
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._facade, name)
+        windows = self._windows
+
+        def call(*values: Any, **named: Any) -> Any:
+            number = len(windows.calls)
+            windows.calls.append(name)
+            if number == windows.fail_at and not windows.after:
+                raise fault(name, FAULTS, 1450)
+            result = method(*values, **named)
+            if number == windows.fail_at:
+                if isinstance(result, Handle):
+                    result.close()
+                raise fault(name, FAULTS, 1450)
+            return result
+
+        return call
+
+
+class Facade:
+    """What every facade of this Windows has: the state, and whose process calls."""
+
+    def __init__(self, windows: Windows, person: Person) -> None:
+        self.windows = windows
+        self.person = person
+
+    def administrator(self, call: str) -> None:
+        if not self.person.elevated:
+            raise fault(call, DENIED, 5)
+
+    def handle(self, what: str, close: Callable[[int], object] = lambda value: None) -> Handle:
+        return Handle(1, close, what)
