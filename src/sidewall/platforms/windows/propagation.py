@@ -10,7 +10,7 @@ from __future__ import annotations
 from sidewall.errors import MachineError
 from sidewall.nt.descriptor import SE_DACL_PROTECTED
 from sidewall.nt.inherit import reinherit
-from sidewall.platforms.windows.store import DENIED, MISSING, OTHER, StoreError
+from sidewall.platforms.windows.store import DENIED, MISSING, StoreError
 from sidewall.record import Record
 
 TYPE_CHECKING = False
@@ -233,7 +233,7 @@ def _either(above: SecurityObject, name: str, skip: Callable[[str, StoreError], 
         except StoreError as error:
             if error.why == MISSING:
                 return None
-            if not change or error.why not in (DENIED, OTHER):
+            if not change or error.why != DENIED:
                 skip(f"{above.path.rstrip(chr(92))}\\{name}", error)
                 return None
     return None

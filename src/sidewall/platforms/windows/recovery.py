@@ -124,9 +124,10 @@ class _Undoing:
         self._stuck: list[str] = []
         self._restored: set[str] = set()
         self._retry = False
+        self._gone: set[str] = set()
         self._loose: dict[str, list[Settled]] = {}
         for one in reversed(state.settled):
-            if not self._settles(one):
+            if not any(each.tree and each.policy in needed and _holds(each, one) for each in state.edits):
                 self._loose.setdefault(str(one.identity), []).append(one)
 
     def result(self) -> Undone:
@@ -221,34 +222,35 @@ class _Undoing:
             return None
         before = child.descriptor()
         after = before
-        if _has(before, down, every=child.traits.shared):
+        if _has(before, down):
             after = edits.undo(before, Edit(script=down)).sd
         else:
             # Where a directory's list was never inherited automatically, what is made in it has unmarked copies.
             bare = _handed(above, child, container=container, marked=False)
-            if _has(before, bare, every=True):
+            if _has(before, bare):
                 after = edits.undo(before, Edit(script=bare)).sd
+        back = after
         for settled in self._loose.get(str(child.traits.identity), ()):
-            after = _restored(after, settled)
+            back = _restored(back, settled)
         try:
-            if after != before:
-                propagation.write(child, after)
-            self._restored.add(str(child.traits.identity))
+            if back != before:
+                propagation.write(child, back)
+            if back != after:
+                self._restored.add(str(child.traits.identity))
         except StoreError as error:
             if error.why == MISSING:
                 return None
             self._skip(child.path, error)
-        return down
-
-    def _settles(self, settled: Settled) -> bool:
-        """Whether a living policy's edit reaches what was settled, and needs it so."""
-        path = settled.path.upper()
-        return any(one.tree and one.policy in self._needed and path.startswith(one.path.upper().rstrip("\\") + "\\")
-                   for one in self._state.edits)
+        if not container or after.dacl is None:
+            return down
+        # What comes down further is what this directory hands down: its own entries too.
+        return between(after, edits.apply(after, Edit(script=down)).sd).script
 
     def settled(self, entry: Settled) -> None:
         """Gives an object back the inherited entries that it had."""
-        if self._settles(entry):
+        above = [one for one in self._edits if one.tree and _holds(one, entry)]
+        if above:
+            # It is needed so, or what is above could not be undone yet.
             self._settled.append(entry)
             return
         if str(entry.identity) in self._restored:
@@ -273,13 +275,14 @@ class _Undoing:
         if made.policy in self._needed or (edited and not wanted):
             self._made.append(made)
             return
-        if wanted:
+        if wanted or made.path.upper() in self._gone:
             return
         try:
             identity = made.identity or self._intended(made)
             if identity is None:
                 return
             if self._store.remove(made.path, identity):
+                self._gone.add(made.path.upper())
                 self._lines.append(f"removed the placeholder {made.path}")
             else:
                 self._leave(made.path, "the placeholder is not there any more, or another object is")
@@ -311,7 +314,13 @@ class _Undoing:
         except StoreError as error:
             self._later(made, error)
             return
+        self._gone.add(made.path.upper())
         self._leave(made.path, "something was put into the placeholder: it stays, with its directory's permissions")
+
+
+def _holds(edit: Edited, settled: Settled) -> bool:
+    """Whether an object lies below the directory of an edit."""
+    return settled.path.upper().startswith(edit.path.upper().rstrip("\\") + "\\")
 
 
 def _handed(above: Sequence[Mark], child: SecurityObject, *, container: bool, marked: bool) -> Marks:
@@ -329,23 +338,33 @@ def _handed(above: Sequence[Mark], child: SecurityObject, *, container: bool, ma
     return tuple(found)
 
 
-def _has(descriptor: SecurityDescriptor, marks: Marks, *, every: bool) -> bool:
-    """Whether a list holds our entries: more of one (of each, with ``every``) than its directory hands down anyway."""
+def _has(descriptor: SecurityDescriptor, marks: Marks) -> bool:
+    """Whether a list holds our entries: of each more than its directory hands down anyway.  They came all at once."""
     aces = descriptor.dacl.aces if descriptor.dacl is not None else ()
     kept = [mark.ace for mark in marks if mark.op == KEEP]
-    answers = [aces.count(mark.ace) > kept.count(mark.ace) for mark in marks if mark.op == ADD]
-    return bool(answers) and (all(answers) if every else any(answers))
+    added = [mark.ace for mark in marks if mark.op == ADD]
+    return bool(added) and all(aces.count(ace) > kept.count(ace) for ace in added)
 
 
 def _restored(found: SecurityDescriptor, entry: Settled) -> SecurityDescriptor:
-    """The list with what it had inherited before; what others changed since stays."""
+    """The list with what it had inherited before; what others changed since stays.
+
+    What is recorded may never have been done, or have been undone already, or somebody has made the directory hand
+    down its list again: then it is not what was settled, and nothing is done.
+    """
+    if _inherited(entry.edit, ADD) != [ace for ace in (found.dacl or Acl()).aces if ace.flags & INHERITED]:
+        return found
     result = edits.undo(found, entry.edit).sd
     if result.control & CONTROL == entry.control[1]:
         result = result.replace(control=result.control & ~CONTROL | entry.control[0])
-    aces = result.dacl.aces if result.dacl is not None else ()
-    if entry.bare and not any(not ace.flags & INHERITED for ace in aces):
+    if entry.bare and result.dacl is not None and not result.dacl.aces:
         return result.replace(dacl=None, control=result.control & ~CONTROL | entry.control[0])
     return result
+
+
+def _inherited(edit: Edit, side: str) -> list[Ace]:
+    """The inherited entries of the list after an edit (``ADD``) or before it (``REMOVE``)."""
+    return [mark.ace for mark in edit.script if mark.op in (KEEP, side) and mark.ace.flags & INHERITED]
 
 
 __all__ = ["Undone", "between", "controls", "ours_at", "reconcile"]
