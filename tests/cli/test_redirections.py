@@ -61,3 +61,11 @@ def test_a_reader_that_leaves_and_an_input_that_is_not_read(place: Path):
     with file.open("rb") as stream:
         done = run("exit 7", stdin=stream, capture_output=True)
     assert done.returncode == 7
+
+
+@pytest.mark.parametrize("code", [0, 7])
+def test_a_full_disk_is_no_success(place: Path, code: int):
+    with open("/dev/full", "wb") as full:
+        done = run(f"echo lost; exit {code}", stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == (code or 1)
+    assert b"sidewall: error: the output could not be written: No space left on device" in done.stderr

@@ -54,6 +54,10 @@ class Supervisor:
         self._error: BaseException | None = None
         self._exit: Exit | None = None
 
+    def lost(self) -> str:
+        """Why output is gone that could not be written: nobody tells here."""
+        return ""
+
     def listen(self) -> None:
         """From here on control events are for the command."""
         self._leave = native().kernel32.OnControl(self._control)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 
+EPIPE = 32
 READ, WRITE = 1, 4  # POLLIN and POLLOUT, which POSIX fixes nowhere and every Unix has at these values
 _BLOCK = 65536
 _PIPE_BUF = 4096
@@ -21,6 +22,7 @@ class Flow:
 
     ``ended``: the source has no more.  ``broken``: the target takes no more; the source must be closed by the owner,
     so that who writes into it learns of that, or with ``discards`` it is read on for nothing, so that nobody waits.
+    ``lost`` then says why, if bytes are gone that somebody wanted (a full disk).
     ``held``: nothing is to be read for now.  ``inward``: it goes into the command, and its target (ours) is closed
     after the last byte.
     """
@@ -33,6 +35,7 @@ class Flow:
         self.ended = False
         self.broken = False
         self.held = False
+        self.lost = ""
         self.pending = bytearray()
         self.tail = bytearray()
         self.last = -1
@@ -94,9 +97,11 @@ class Flow:
             del self.pending[:os.write(self.target, self.pending[:self._at_once])]
         except BlockingIOError:
             return
-        except OSError:
+        except OSError as error:
             self.broken = True
             self.pending.clear()
+            if error.errno != EPIPE and not self.inward:
+                self.lost = error.strerror or str(error)
 
     def last_bytes(self) -> bytes:
         """The tail, at most as long as was asked for."""

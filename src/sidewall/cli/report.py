@@ -72,13 +72,16 @@ class Report:
             if act.action not in QUIET:
                 say("note", f"{act.action} {act.path}" + (f": {act.reason}" if act.reason else ""))
 
-    def ended(self, returncode: int, *, seconds: float, timeout: float, denials: Sequence[Any], line: str) -> int:
+    def ended(self, returncode: int, *, seconds: float, timeout: float, denials: Sequence[Any], line: str,
+              lost: str = "") -> int:
         """The command has ended; ``timeout`` is the time-out that killed it, 0 for none; ``line`` the denials in one
-        line.  The exit code."""
+        line; ``lost`` why output could not be written.  The exit code: no success if output is gone."""
         from sidewall.audit import events
 
         if timeout:
             say("error", f"timed out after {timeout:g} s: the command and all it started were killed")
+        if lost:
+            say("error", f"the output could not be written: {lost}")
         if line:
             say("denied", line)
         told = [denial.to_dict() for denial in denials]
@@ -86,6 +89,7 @@ class Report:
                                       timed_out=bool(timeout), denials=told),
                   events.session_close(self._session))
         code = TIMED_OUT if timeout else returncode if returncode >= 0 else 128 - returncode
+        code = code or int(bool(lost))
         self._write(code, returncode=returncode, timed_out=bool(timeout), denials=told)
         return code
 

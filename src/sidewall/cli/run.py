@@ -146,7 +146,7 @@ class Run:
         took = time.monotonic() - began
         self._report.held(getattr(cell, "last_held", ()))
         return self._report.ended(
-            end.returncode, seconds=took, timeout=self._timeout if waiting.timed_out else 0.0,
+            end.returncode, lost=waiting.lost(), seconds=took, timeout=self._timeout if waiting.timed_out else 0.0,
             **self._denials(policy, end.returncode, streams.tail(), attempts))
 
     def _denials(self, policy: Policy, returncode: int, tail: bytes, attempts: Sequence[Attempt]) -> dict[str, Any]:

@@ -108,6 +108,10 @@ class Supervisor:
                 flow.turn(ready)
             self._after_turn()
 
+    def lost(self) -> str:
+        """Why output is gone that could not be written; '' when none is."""
+        return next((flow.lost for flow in self._flows if flow.lost), "")
+
     def _after_turn(self) -> None:
         if self._terminal is not None:
             self._terminal.pass_end()
