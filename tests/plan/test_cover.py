@@ -103,3 +103,12 @@ def test_a_directory_that_cannot_be_listed_opens_nothing() -> None:
 def test_names_that_begin_alike_are_not_below_each_other() -> None:
     rows = {"/": (("a", fact.DIRECTORY), ("ab", fact.DIRECTORY)), "/a": (("x", fact.FILE),)}
     assert readable_cover(frozenset({"/a/secret"}), rows) == ("/a/x", "/ab")
+
+
+def test_directories_that_may_be_entered_but_not_read() -> None:
+    """The home in such a directory (mode 0711) is still reached, but for what is denied there."""
+    known = {"/": (("home", fact.DIRECTORY), ("usr", fact.DIRECTORY)),
+             "/home/me": ((".ssh", fact.DIRECTORY), ("work", fact.DIRECTORY))}
+    denied = frozenset(("/home/me/.ssh", "/home/me/.netrc", "/home/me/.config/gh"))
+    assert readable_cover(denied, known) == ("/home/me/work", "/usr")
+    assert readable_cover(frozenset(("/home/me",)), known) == ("/usr",)

@@ -110,6 +110,10 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
     if tier == LANDLOCK:
         listings = {item.path: item.entries for item in facts.listings}
         layout.readable = readable_cover(frozenset((*denied, *facts.matches, "/dev")), listings)
+        # The interpreter is needed wherever it lies, also where a directory above may be entered but not read.
+        layout.readable += tuple([
+            path for path in facts.own if not any(is_within(path, place) for place in layout.readable)
+            and not any(is_within(path, name) or is_within(name, path) for name in (*denied, *facts.matches))])
     _git(policy, facts, tier, layout, notes)
     if policy.network.unix_sockets or policy.network.loopback_ports:
         from sidewall.plan import linux_reach
@@ -342,7 +346,12 @@ def readable_cover(denied: frozenset[str], listings: dict[str, tuple[tuple[str, 
         if not any(name.startswith(inner) for name in denied):
             cover.append(path)
             return
-        for name, kind in listings.get(path, ()):
+        if path not in listings:
+            # It may be entered but not read; what is known of it are the ways to what is denied.
+            for name in sorted({name[len(inner):].partition("/")[0] for name in denied if name.startswith(inner)}):
+                visit(inner + name)
+            return
+        for name, kind in listings[path]:
             if kind in (fact.DIRECTORY, fact.FILE):
                 visit(inner + name)
 
