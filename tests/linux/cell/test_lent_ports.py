@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -254,3 +256,20 @@ def test_a_port_of_the_hosts_that_is_not_lent_is_spoken_of(place: Place, namespa
     services.made.clear()
     cell.python(try_quickly, port)
     assert cell.cell.attempts() == ()
+
+
+def test_no_descriptor_is_left_for_a_connection() -> None:
+    """The one is given up, and counts no more."""
+    program = """
+import os, resource, socket, _socket, _thread
+from sidewall.platforms.linux.relay import Relay
+relay = Relay.__new__(Relay)
+relay._counting, relay._busy = _thread.allocate_lock(), 1
+one, other = socket.socketpair()
+inside = _socket.socket(fileno=one.detach())
+resource.setrlimit(resource.RLIMIT_NOFILE, (os.open("/dev/null", 0), 4096))
+relay._carry(("127.0.0.1", 9), inside)
+print(relay._busy, inside.fileno())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "0 -1\n", done.stderr

@@ -224,3 +224,19 @@ def test_references_that_lead_nowhere_else_stay(workspace: Path, git, watch) -> 
     git(workspace, "checkout", "-q", "--detach")
     assert watcher.compare() == ()
     assert watcher.compare(final=True) == ()
+
+
+def test_a_search_by_halves(repository: Path, git, watch, trap: Trap) -> None:
+    """Older versions of git give a file of it to the shell."""
+    for number in range(4):
+        (repository / "file").write_text(str(number))
+        git(repository, "commit", "-qam", str(number))
+    watcher = watch(each=True)
+    git(repository, "bisect", "start", "HEAD", "HEAD~3", "--", "file")
+    assert watcher.compare() == ()
+    (repository / ".git/BISECT_NAMES").write_text(f"; {trap()[0]}\n")
+    assert [item.path for item in watcher.compare()] == [f"{repository}/.git/BISECT_NAMES"]
+    git(repository, "bisect", "visualize", "--oneline", check=False)
+    assert not trap()[1]
+    git(repository, "bisect", "reset")
+    assert watcher.compare(final=True) == ()

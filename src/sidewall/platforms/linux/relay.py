@@ -98,7 +98,13 @@ class Relay:
     def _carry(self, address: tuple[str, int], inside: _socket.socket) -> None:
         """One connection, until both directions have ended."""
         family = _socket.AF_INET6 if ":" in address[0] else _socket.AF_INET
-        outside = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC, 0)
+        try:
+            outside = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC, 0)
+        except OSError:
+            # No descriptor is left.
+            _end(inside)
+            self._count(-1)
+            return
         back = _thread.allocate_lock()
         try:
             inside.setblocking(True)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from sidewall.platforms.linux.watch_restore import Restorer
 
 GROUPS = ("rebase-merge", "rebase-apply", "sequencer")
+BISECT = {"BISECT_NAMES": "bisect-names", "BISECT_START": "bisect-start", "BISECT_TERMS": "bisect-terms"}
+"""Older versions of git give these to a shell (git-bisect.sh)."""
 LARGEST_INDEX = 256 << 20
 LARGEST_STATE = 64 << 20
 MOST_FILES = 10_000
@@ -40,7 +42,7 @@ class State:
 
     def record(self, fd: int) -> None:
         """Remembers what there is in the git directory ``fd``: it is the user's.  Never raises OSError."""
-        for name in ("index", *GROUPS):
+        for name in ("index", *GROUPS, *BISECT):
             try:
                 found = _signatures(fd, name)
             except OSError:
@@ -56,7 +58,7 @@ class State:
     def check(self, fd: int, path: str, restorer: Restorer, *, config: int) -> None:
         """Takes away what git would come to harm by.  ``path`` is what people call the git directory, ``config`` a
         descriptor of the one that has its configuration.  Never raises OSError."""
-        for name in ("index", *GROUPS):
+        for name in ("index", *GROUPS, *BISECT):
             with restorer.guard(f"{path}/{name}"):
                 self._one(fd, name, path, restorer, config)
         tree = gitfiles.Tree(fd)
@@ -72,7 +74,10 @@ class State:
             return
         if self._known.get(name) == found:
             return
-        problem = _index(fd, name, config, restorer, path) if name == "index" else _group(fd, name)
+        if name in BISECT:
+            problem = _bisect(fd, name)
+        else:
+            problem = _index(fd, name, config, restorer, path) if name == "index" else _group(fd, name)
         if problem:
             self._known.pop(name, None)
             restorer.take(fd, name, f"{path}/{name}", problem)
@@ -130,6 +135,14 @@ def _index(fd: int, name: str, config: int, restorer: Restorer, path: str) -> st
             restorer.take(fd, shared, f"{path}/{shared}", problem)
             return "the index that it shares was taken away"
     return ""
+
+
+def _bisect(fd: int, name: str) -> str:
+    """Why a file of a search by halves is not left where it is; '' when it is."""
+    from sidewall.platforms.linux import gitrules
+
+    found = read(fd, name, gitrules.TEXT_LIMIT)
+    return "it cannot be read" if found is None else gitrules.check(BISECT[name], found[0])
 
 
 def _group(fd: int, name: str) -> str:
