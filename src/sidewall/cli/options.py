@@ -47,13 +47,15 @@ class Operand(Record):
 
 
 class Verb(Record):
-    """One verb with its options and operands; ``about`` is what ``--help`` says below the usage."""
+    """One verb with its options and operands; ``about`` is what ``--help`` says below the usage, ``module`` the file
+    that carries it out where that has another name."""
 
     name: str
     help: str
     options: tuple[Option, ...] = ()
     operands: tuple[Operand, ...] = ()
     about: str = ""
+    module: str = ""
 
 
 LINUX_TIERS = ("namespace", "landlock")

@@ -93,5 +93,6 @@ def dispatch(words: Sequence[str]) -> int:
         top.print_help()
         return 2 if words else 0
     paint.prepare()
-    verb = importlib.import_module(f"sidewall.cli.{arguments.verb}")
+    chosen = next(verb for verb in VERBS if verb.name == arguments.verb)
+    verb = importlib.import_module(f"sidewall.cli.{chosen.module or chosen.name}")
     return int(verb.main(arguments))

@@ -43,6 +43,15 @@ this one (configuration files, SIDEWALL_ variables) are not about that one, and 
 
 Exit code 125 when a required guarantee cannot be enforced."""
 
+FOR_USER = Option(name="for-user", metavar="SID",
+                  help="for another user of this Windows machine, without a prompt; needs an administrator's rights")
+ABOUT_SETUP = """\
+On Windows an administrator agrees once; two hidden local accounts, a group and network filters are made for you alone.
+Nobody is asked where all is as it should be. On Linux nothing has to be set up.
+
+Exit codes: 0 ready; 1 the administrator's prompt was refused; 2 usage; 125 it failed, and what
+was made is gone again."""
+
 VERBS = (
     RUN,
     SHELL,
@@ -56,6 +65,14 @@ VERBS = (
          operands=(Operand(name="path", count="?", help="with --world: a path of that machine"),), about=ABOUT_EXPLAIN),
     Verb(name="doctor", help="say what this machine can enforce, and how to get more", options=(JSON,),
          about="Exit code 0 when the default policy can be enforced here, 1 when not."),
+    Verb(name="setup", help="make this machine ready for the strongest tier, once; repair what is not as it should be",
+         options=(FOR_USER, JSON), about=ABOUT_SETUP),
+    Verb(name="status", module="traces", help="list everything of Sidewall that is on this machine", options=(JSON,),
+         about="Changes nothing. Exit code 1 when what was set up is not fit for use."),
+    Verb(name="uninstall", help="remove everything that set-up and sessions made on this machine",
+         options=(FOR_USER, Option(name="keep-log", help="leave the audit log"), JSON),
+         about="The program itself stays. Exit code 1 when something could not be removed; it is named, and what\n"
+               "`sidewall status` still lists the next uninstall tries again."),
     Verb(name="profile", help="list and show profiles, print the schema, validate a file", options=(JSON,),
          operands=(Operand(name="action", choices=("list", "show", "schema", "validate"),
                            help="list; show [NAME]; schema; validate [FILE]"),

@@ -88,7 +88,8 @@ class Filters(Facade):
 
     def FwpmFilterAdd0(self, engine: Handle, wanted: Any, *, security: bytes | None = None) -> int:
         # What is kept is what a C program would find: the value after a way through its structure.
-        self._add("FwpmFilterAdd0", values.read_filter(values.build_filter(wanted).structure), security)
+        built = values.build_filter(wanted)
+        self._add("FwpmFilterAdd0", values.read_filter(built.structure), security)
         return len(self._objects())
 
     def FwpmProviderGetByKey0(self, engine: Handle, key: str) -> Any:

@@ -14,7 +14,8 @@ from tests.windows.memory.windows import ANN, FAULTS, Windows
 
 from sidewall.errors import MachineError
 from sidewall.nt.sid import Sid
-from sidewall.platforms.windows import exchange, provision, readiness, removal, setup, status, uninstall
+from sidewall.platforms.traces import Removed
+from sidewall.platforms.windows import exchange, provision, readiness, setup, status, uninstall
 from sidewall.platforms.windows.errors import failure
 from sidewall.platforms.windows.prototypes import LAST
 
@@ -44,7 +45,7 @@ def consenting(windows: Windows, user: Sid = ANN, administrator: Sid | None = No
     """A person who says yes to the prompt; the helper runs as that user elevated, or as somebody else (over the
     shoulder)."""
 
-    def elevate(machine: Any, action: str, keep: Any) -> removal.Removed:
+    def elevate(machine: Any, action: str, keep: Any) -> Removed:
         there: queue.Queue[bytes | None] = queue.Queue()
         back: queue.Queue[bytes | None] = queue.Queue()
         ours, theirs = End(back, there), End(there, back)
@@ -70,7 +71,7 @@ def consenting(windows: Windows, user: Sid = ANN, administrator: Sid | None = No
     return elevate
 
 
-def refusing(machine: Any, action: str, keep: Any) -> removal.Removed:
+def refusing(machine: Any, action: str, keep: Any) -> Removed:
     raise failure("ShellExecuteExW", LAST, 1223)
 
 
@@ -90,7 +91,7 @@ def traces(windows: Windows, user: Sid = ANN) -> set[tuple[str, str]]:
     return {(one.kind, one.name) for one in found.traces}
 
 
-def take_away(windows: Windows, user: Sid = ANN) -> removal.Removed:
+def take_away(windows: Windows, user: Sid = ANN) -> Removed:
     return uninstall.run(windows.machine(user), consenting(windows, user))
 
 

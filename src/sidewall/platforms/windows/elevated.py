@@ -30,11 +30,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sidewall.platforms.traces import Removed
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.credentials import Credential
     from sidewall.platforms.windows.handles import Handle
     from sidewall.platforms.windows.machine import Caller, Machine
-    from sidewall.platforms.windows.removal import Removed
 
 PIPE = r"\\.\pipe\sidewall-elevated-{}"
 TALK = 0x12019B

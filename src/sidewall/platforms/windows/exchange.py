@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from sidewall.errors import MachineError, SidewallError
 from sidewall.nt.sid import Sid
+from sidewall.platforms.traces import Removed
 from sidewall.platforms.windows import provision, removal
 from sidewall.platforms.windows.credentials import Credential
 
@@ -75,7 +76,7 @@ def serve(machine: Machine, user: Sid, action: str, channel: Channel) -> bool:
 
     try:
         if action == SETUP:
-            made = removal.Removed(done=provision.provision(machine, user, keep))
+            made = Removed(done=provision.provision(machine, user, keep))
         else:
             made = removal.remove(machine, user)
     except SidewallError as error:
@@ -85,7 +86,7 @@ def serve(machine: Machine, user: Sid, action: str, channel: Channel) -> bool:
     return True
 
 
-def ask(channel: Channel, action: str, keep: Callable[[tuple[Credential, ...]], object]) -> removal.Removed:
+def ask(channel: Channel, action: str, keep: Callable[[tuple[Credential, ...]], object]) -> Removed:
     """The user's side: what was done and what is left.  ``keep`` stores credentials, and raises when it cannot.
 
     Raises MachineError: what the helper said, or that it is gone; what ``keep`` raises goes through, after the helper
@@ -104,7 +105,7 @@ def ask(channel: Channel, action: str, keep: Callable[[tuple[Credential, ...]], 
         message = _unpack(channel.receive())
     if "error" in message:
         raise MachineError(str(message["error"]), hint=str(message.get("hint", "")))
-    return removal.Removed(done=tuple([str(line) for line in message.get("done", ())]),
+    return Removed(done=tuple([str(line) for line in message.get("done", ())]),
                            left=tuple([str(line) for line in message.get("left", ())]))
 
 

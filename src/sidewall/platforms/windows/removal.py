@@ -12,12 +12,12 @@ from sidewall.errors import SidewallError
 from sidewall.nt.errors import NtError
 from sidewall.nt.sid import Sid
 from sidewall.plan.windows_sids import account_names
+from sidewall.platforms.traces import Removed
 from sidewall.platforms.windows import accounts, hiding, ledger, readiness, rights, wfp
 from sidewall.platforms.windows import constants_security as constants
 from sidewall.platforms.windows.constants_process import PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_TERMINATE
 from sidewall.platforms.windows.errors import ApiError
 from sidewall.platforms.windows.provision import lock
-from sidewall.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,13 +27,6 @@ if TYPE_CHECKING:
 
 KILLED = 1
 _GONE_WAIT_MILLISECONDS = 5000
-
-
-class Removed(Record):
-    """What went, and what did not and why; one line each."""
-
-    done: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
 
 
 def remove(machine: Machine, user: Sid) -> Removed:
@@ -128,4 +121,4 @@ class _Removal:
         return there
 
 
-__all__ = ["Removed", "remove"]
+__all__ = ["remove"]

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
+    from sidewall.platforms.traces import Removed
     from sidewall.platforms.windows.credentials import Credential
     from sidewall.platforms.windows.machine import Caller, Machine
-    from sidewall.platforms.windows.removal import Removed
 
     Keep: TypeAlias = Callable[[tuple[Credential, ...]], object]
     Elevate: TypeAlias = Callable[[Machine, str, Keep], Removed]
@@ -135,12 +135,13 @@ def for_user(machine: Machine, user: Sid) -> Outcome:
 
 def here(machine: Machine, action: str, keep: Keep) -> Removed:
     """``Elevate`` for a process that is an administrator's already: no prompt, no second process."""
+    from sidewall.platforms.traces import Removed
     from sidewall.platforms.windows import removal
     from sidewall.platforms.windows.exchange import SETUP
 
     caller = machine.caller()
     if action == SETUP:
-        return removal.Removed(done=provision.provision(machine, caller.user, keep))
+        return Removed(done=provision.provision(machine, caller.user, keep))
     return removal.remove(machine, caller.user)
 
 

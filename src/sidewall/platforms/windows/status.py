@@ -10,6 +10,7 @@ from __future__ import annotations
 from sidewall.errors import SidewallError
 from sidewall.nt.sid import Sid
 from sidewall.plan.windows_sids import PREFIX, account_names
+from sidewall.platforms.traces import Status, Trace
 from sidewall.platforms.windows import (
     accounts,
     credentials,
@@ -20,7 +21,6 @@ from sidewall.platforms.windows import (
     rights,
     wfp,
 )
-from sidewall.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,31 +30,13 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.machine import Caller, Machine
 
     class Lists(Protocol):
-        """What was changed in access lists and directories, as the user's own journal has it."""
+        """What sessions left in the user's own files, see ``own_files``."""
 
-        def traces(self) -> tuple[str, ...]:
-            """What is not undone, one line each."""
+        def traces(self) -> tuple[Trace, ...]:
+            """All that is there."""
 
         def uninstall(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
             """Undoes all of it: what was undone, and what could not be and why, one line each."""
-
-
-class Trace(Record):
-    """One thing that is there: ``kind`` (account, group, hidden, right, profile, filter, registry, file, access-list),
-    its ``name``, and ``owner``, the user it is for ('' when that is not known)."""
-
-    kind: str
-    name: str
-    owner: str = ""
-
-
-class Status(Record):
-    """All that was found; ``lacking`` is why the account tier would not work (none: it would, or was never set up);
-    ``unseen`` are places that could not be looked into, and why."""
-
-    traces: tuple[Trace, ...] = ()
-    lacking: tuple[str, ...] = ()
-    unseen: tuple[str, ...] = ()
 
 
 def look(machine: Machine, lists: Lists | None = None) -> Status:
@@ -76,7 +58,7 @@ class _Look:
         for what, search in (
             ("accounts", self._accounts), ("groups", self._groups), ("the registry", self._registry),
             ("hidden accounts", self._hidden), ("account rights", self._rights), ("profiles", self._profiles),
-            ("network filters", self._filters), ("stored passwords", self._files), ("access lists", self._lists),
+            ("network filters", self._filters), ("stored passwords", self._files), ("what sessions left", self._lists),
         ):
             self._try(what, search)
         # Readiness is a question only where something was set up.
@@ -163,8 +145,8 @@ class _Look:
             yield Trace(kind="file", name=directory, owner=self.caller.user)
 
     def _lists(self) -> Iterator[Trace]:
-        for line in self.lists.traces() if self.lists is not None else ():
-            yield Trace(kind="access-list", name=line, owner=self.caller.user)
+        for one in self.lists.traces() if self.lists is not None else ():
+            yield one.replace(owner=self.caller.user)
 
 
-__all__ = ["Status", "Trace", "look"]
+__all__ = ["look"]

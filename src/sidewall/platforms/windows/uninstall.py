@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from sidewall.errors import MachineError, SidewallError
 from sidewall.nt.sid import Sid
+from sidewall.platforms.traces import Removed, Trace
 from sidewall.platforms.windows import credentials, private_file, removal, status
 from sidewall.platforms.windows.errors import ApiError
 from sidewall.platforms.windows.exchange import UNINSTALL
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 NEEDS_ADMINISTRATOR = frozenset(("account", "group", "hidden", "right", "profile", "filter", "registry"))
 
 
-def run(machine: Machine, elevate: Elevate, lists: Lists | None = None) -> removal.Removed:
+def run(machine: Machine, elevate: Elevate, lists: Lists | None = None) -> Removed:
     """Removes every trace of the caller's; what could not be removed is in ``left``.  Raises Declined, MachineError."""
     caller = checked(machine)
     done: list[str] = []
@@ -42,16 +43,16 @@ def run(machine: Machine, elevate: Elevate, lists: Lists | None = None) -> remov
         left += gone.left
     if not any(one.kind == "account" and one.owner == caller.user for one in status.look(machine).traces):
         _files(machine, caller, done, left)
-    return removal.Removed(done=tuple(done), left=tuple(left))
+    return Removed(done=tuple(done), left=tuple(left))
 
 
-def _concerns(traces: tuple[status.Trace, ...], user: Sid) -> bool:
+def _concerns(traces: tuple[Trace, ...], user: Sid) -> bool:
     """Whether an administrator has to remove something: what belongs to nobody in particular is the last user's."""
     owners = {one.owner for one in traces if one.kind in NEEDS_ADMINISTRATOR}
     return user in owners or owners == {""}
 
 
-def _ask(machine: Machine, elevate: Elevate) -> removal.Removed:
+def _ask(machine: Machine, elevate: Elevate) -> Removed:
     def keep(made: tuple[Credential, ...]) -> None:
         raise MachineError("the helper made accounts where it was to remove them", hint="run `sidewall status`")
 
@@ -86,7 +87,7 @@ def _files(machine: Machine, caller: Caller, done: list[str], left: list[str]) -
             left.append(f"{directory}: {error}")
 
 
-def for_user(machine: Machine, user: Sid) -> removal.Removed:
+def for_user(machine: Machine, user: Sid) -> Removed:
     """Removes what an administrator's set-up made for somebody.  Raises MachineError.
 
     The user's own files and access lists are that user's to remove.

@@ -1,0 +1,220 @@
+"""Status and uninstall on a Windows in memory: what is listed is what is there, and what uninstall leaves is named."""
+
+from __future__ import annotations
+
+import pytest
+from tests.windows.memory.people import consenting, refusing, set_up, take_away, traces
+from tests.windows.memory.windows import ANN, BOB, ROOT, Windows
+
+from sidewall.errors import MachineError
+from sidewall.plan.windows_sids import account_names
+from sidewall.platforms.windows import (
+    credentials,
+    elevated,
+    exchange,
+    hiding,
+    ledger,
+    setup,
+    status,
+    uninstall,
+)
+from sidewall.platforms.windows.readiness import PROFILES
+
+GROUP, OFFLINE, ONLINE = account_names(ANN)
+ALL = {"account", "group", "hidden", "right", "filter", "registry", "file"}
+
+
+def profile(windows: Windows, name: str) -> None:
+    """The account was logged on once."""
+    sid = windows.accounts[name].sid
+    windows.keys[f"{PROFILES}\\{sid}".upper()] = {"ProfileImagePath": rf"C:\Users\{name}"}
+
+
+def test_nothing_is_nothing() -> None:
+    windows = Windows()
+    for elevated_ in (False, True):
+        found = status.look(windows.machine(elevated=elevated_))
+        assert (found.traces, found.lacking, found.unseen) == ((), (), ())
+    windows.calls.clear()
+    assert uninstall.run(windows.machine(), refusing) == uninstall.Removed()
+
+
+def test_all_is_listed() -> None:
+    windows = Windows()
+    set_up(windows)
+    profile(windows, OFFLINE)
+    assert {kind for kind, _ in traces(windows)} == ALL | {"profile"}
+    names = {name for _, name in traces(windows)}
+    assert {GROUP, OFFLINE, ONLINE, rf"C:\Users\{OFFLINE}", credentials.path_of(r"C:\Users\ann")} <= names
+
+
+def test_what_a_user_may_not_see_is_named_and_hides_nothing() -> None:
+    windows = Windows()
+    set_up(windows)
+    found = status.look(windows.machine())
+    assert {one.kind for one in found.traces} == ALL - {"right"}
+    assert any("account rights" in line for line in found.unseen)
+    assert found.lacking == ()
+    assert {one.kind for one in status.look(windows.machine(BOB)).traces} >= {"account", "group", "hidden", "registry"}
+
+
+def test_status_changes_nothing_and_tells_what_is_broken() -> None:
+    windows = Windows()
+    set_up(windows)
+    del windows.accounts[ONLINE]
+    before = windows.picture()
+    found = status.look(windows.machine(elevated=True))
+    assert any("was deleted" in line for line in found.lacking)
+    assert any(one.kind == "right" for one in found.traces), "rights of the deleted account are still found"
+    assert windows.picture() == before
+
+
+def test_uninstall_ends_what_runs_and_removes_profiles() -> None:
+    windows = Windows()
+    before = windows.picture()
+    set_up(windows)
+    profile(windows, OFFLINE)
+    windows.processes = {100: windows.accounts[OFFLINE].sid, 200: ANN}
+    assert take_away(windows).left == ()
+    assert windows.processes == {200: ANN}
+    assert windows.picture() == before
+
+
+def test_uninstall_after_an_account_was_deleted_by_hand() -> None:
+    windows = Windows()
+    before = windows.picture()
+    set_up(windows)
+    profile(windows, OFFLINE)
+    gone = windows.accounts.pop(OFFLINE)
+    windows.groups[GROUP][2].remove(gone.sid)
+    assert take_away(windows).left == ()
+    assert windows.picture() == before
+
+
+def test_no_is_no() -> None:
+    windows = Windows()
+    set_up(windows)
+    before = windows.picture()
+    with pytest.raises(setup.Declined):
+        uninstall.run(windows.machine(), refusing)
+    assert windows.picture() == before
+
+
+def test_another_users_set_up_is_not_ours_to_remove() -> None:
+    windows = Windows()
+    set_up(windows, BOB)
+    before = windows.picture()
+    assert uninstall.run(windows.machine(ANN), refusing) == uninstall.Removed()
+    assert windows.picture() == before
+    with pytest.raises(MachineError, match="administrator"):
+        uninstall.for_user(windows.machine(ANN), BOB)
+    result = uninstall.for_user(windows.machine(ROOT, elevated=True), BOB)
+    assert result.left == () and not windows.accounts
+    assert {one.kind for one in status.look(windows.machine(BOB)).traces} == {"file"}
+
+
+def test_an_account_that_is_not_ours_stays_and_is_named() -> None:
+    windows = Windows()
+    set_up(windows)
+    windows.accounts[OFFLINE].comment = "taken over by somebody"
+    result = take_away(windows)
+    assert any("not Sidewall's" in line for line in result.left)
+    assert OFFLINE in windows.accounts and ONLINE not in windows.accounts
+    assert ledger.key_of(ANN).upper() in windows.keys, "the next uninstall still knows what there was"
+
+
+def test_other_hidden_accounts_stay_hidden() -> None:
+    windows = Windows()
+    windows.keys[hiding.SPECIAL.upper()] = {}
+    windows.keys[hiding.USER_LIST.upper()] = {"kiosk": 0}
+    before = windows.picture()
+    set_up(windows)
+    assert take_away(windows).left == ()
+    assert windows.picture() == before
+
+
+class Scripted:
+    """The other side of the pipe, saying what a test wants."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self.answers = list(answers)
+        self.sent: list[bytes] = []
+
+    def send(self, data: bytes) -> None:
+        self.sent.append(data)
+
+    def receive(self) -> bytes:
+        if not self.answers:
+            raise MachineError("gone")
+        return self.answers.pop(0)
+
+
+@pytest.mark.parametrize("request_", [b"", b"setup ", b"SETUP", b"setup\0", b'{"sid": "S-1-1-0"}',
+                                      b"uninstall S-1-1-0"])
+def test_the_helper_takes_two_words_and_nothing_else(request_: bytes) -> None:
+    with pytest.raises(MachineError):
+        exchange.requested(request_)
+    assert exchange.requested(exchange.request("setup")) == "setup"
+
+
+@pytest.mark.parametrize("answer", [b"", b"[]", b"1", b"\xff", b'{"error": "x"}', b'{"credentials": []}'])
+def test_a_helper_that_talks_nonsense(answer: bytes) -> None:
+    with pytest.raises(MachineError):
+        exchange.ask(Scripted(answer), exchange.SETUP, lambda made: None)
+
+
+@pytest.mark.parametrize("answer", [b"", b"{}", b'{"kept": false}', b'{"kept": 1}', b'{"kept": "true"}'])
+def test_without_a_plain_yes_nothing_stays(answer: bytes) -> None:
+    windows = Windows()
+    before = windows.picture()
+    user = Scripted(answer)
+    assert not exchange.serve(windows.machine(elevated=True), ANN, exchange.SETUP, user)
+    assert windows.picture() == before
+    assert b"error" in user.sent[-1]
+
+
+def test_the_helper_serves_its_parent_only() -> None:
+    class Api:
+        class kernel32:
+            times = {1: (50, 0, 0, 0), 0: (100, 0, 0, 0)}
+
+            @staticmethod
+            def GetCurrentProcess() -> int:
+                return 0
+
+            @classmethod
+            def GetProcessTimes(cls, process: object) -> tuple[int, int, int, int]:
+                return cls.times[getattr(process, "number", 0)]
+
+            @staticmethod
+            def OpenProcess(access: int, number: int) -> object:
+                return Opened(number)
+
+        class ntdll:
+            @staticmethod
+            def ParentProcessId(process: object) -> int:
+                return 1
+
+    class Opened:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def __enter__(self) -> Opened:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return
+
+    elevated.check_parent(Api, 1)  # type: ignore[arg-type]
+    with pytest.raises(MachineError, match="process 2 asks"):
+        elevated.check_parent(Api, 2)  # type: ignore[arg-type]
+    Api.kernel32.times[1] = (150, 0, 0, 0)
+    with pytest.raises(MachineError, match="process 1 asks"):
+        elevated.check_parent(Api, 1)  # type: ignore[arg-type]
+
+
+def test_two_people_over_one_shoulder() -> None:
+    """An administrator's helper serves whoever asked, never the administrator whose password was typed."""
+    windows = Windows()
+    setup.run(windows.machine(BOB), consenting(windows, BOB, administrator=ROOT))
+    assert set(windows.accounts) == set(account_names(BOB)[1:])
