@@ -8,6 +8,12 @@ done
 # The oracle of the Windows model lies in the system's own interpreter, which may be another than ours.
 /usr/bin/python3 -c 'import samba.security' >/dev/null 2>&1 || missing="$missing python3-samba"
 
+# A Samba server that keeps access lists and enforces them; with users of its own, so for root only.
+if [ "$(id -u)" -eq 0 ]; then
+    command -v smbd >/dev/null 2>&1 || missing="$missing samba"
+    ls /usr/lib/*/samba/vfs/acl_xattr.so >/dev/null 2>&1 || missing="$missing samba-vfs-modules"
+fi
+
 # The Windows lane has a Python of its own, under Wine; where it cannot be, the lane is skipped and says why.
 "$(dirname "$0")/wine.sh" >/dev/null 2>&1 || "$(dirname "$0")/wine.sh" --can >/dev/null || true
 
