@@ -1,0 +1,153 @@
+"""The workflow for Windows calls what is there: its YAML reads, its matrix is whole, its scripts and verbs exist.
+
+Knows: the part of YAML that the file is written in, and the command line's table.  Must not know: what a step does.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidewall.cli.verbs import VERBS
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / ".github/workflows/windows.yml"
+POSIX = re.compile(r"^(?:import|from) (fcntl|pwd|grp|resource|pty|termios|tty)\b", re.MULTILINE)
+
+
+class Reader:
+    """Block mappings, block and flow lists, plain and quoted texts, literal blocks; anything else is an error."""
+
+    def __init__(self, text: str) -> None:
+        self.lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+        self.at = 0
+
+    def indent(self) -> int:
+        line = self.lines[self.at] if self.at < len(self.lines) else ""
+        return len(line) - len(line.lstrip(" ")) if line else -1
+
+    def value(self, deeper_than: int) -> Any:
+        depth = self.indent()
+        if depth <= deeper_than:
+            return None
+        return self.items(depth) if self.lines[self.at].lstrip().startswith("- ") else self.mapping(depth)
+
+    def items(self, depth: int) -> list[Any]:
+        found = []
+        while self.indent() == depth and self.lines[self.at].lstrip().startswith("- "):
+            self.lines[self.at] = self.lines[self.at].replace("- ", "  ", 1)
+            found.append(self.mapping(depth + 2))
+        return found
+
+    def mapping(self, depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        while self.indent() == depth and not self.lines[self.at].lstrip().startswith("- "):
+            line = self.lines[self.at]
+            read = re.fullmatch(r"([\w-]+):(?: (.+))?", line.strip())
+            assert read and "\t" not in line, line
+            key, text = read[1], read[2]
+            assert key not in found, f"{key} is there twice"
+            self.at += 1
+            found[key] = self.literal(depth) if text == "|" else scalar(text) if text else self.value(depth)
+        return found
+
+    def literal(self, depth: int) -> str:
+        taken = []
+        while self.indent() > depth:
+            taken.append(self.lines[self.at].strip())
+            self.at += 1
+        assert taken
+        return "\n".join(taken)
+
+
+def scalar(text: str) -> Any:
+    if text.startswith("["):
+        assert text.endswith("]"), text
+        return [scalar(part.strip()) for part in text[1:-1].split(",")]
+    if text.startswith('"'):
+        assert text.endswith('"') and text.count('"') == 2, text
+        return text[1:-1]
+    # What YAML would read otherwise in a plain text.
+    assert not re.search(r": |:$| #|^[&*!>%@`{'-]", text), f"this needs quotation marks: {text}"
+    return text
+
+
+def read() -> dict[str, Any]:
+    reader = Reader(FILE.read_text(encoding="utf-8"))
+    found = reader.mapping(0)
+    assert reader.at == len(reader.lines), f"not read: {reader.lines[reader.at]}"
+    return found
+
+
+WORKFLOW = read()
+JOB = WORKFLOW["jobs"]["windows"]
+COMMANDS = [line.strip() for step in JOB["steps"] for line in step.get("run", "").splitlines()
+            if line.strip().startswith("python ")]
+
+
+def test_the_matrix_is_whole() -> None:
+    assert JOB["strategy"]["matrix"] == {
+        "system": ["windows-latest", "windows-2022"], "python": ["3.11", "3.12", "3.13", "3.14"]}
+    assert JOB["runs-on"] == "${{ matrix.system }}"
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+
+
+def test_the_pythons_are_those_of_the_package() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert re.findall(r"Python :: (3\.\d+)\"", text) == JOB["strategy"]["matrix"]["python"]
+
+
+def test_every_step_is_a_command_or_an_action_and_none_is_passed_over_in_silence() -> None:
+    for step in JOB["steps"]:
+        assert ("run" in step) != ("uses" in step)
+        assert not step.get("continue-on-error")
+        # A step that failed fails the job; the others are run nevertheless, for what they tell.
+        assert step.get("if", "${{ !cancelled() }}") == "${{ !cancelled() }}"
+
+
+def test_every_module_that_is_called_exists() -> None:
+    called = [shlex.split(line)[2] for line in COMMANDS if shlex.split(line)[1] == "-m"]
+    assert len(called) == len(COMMANDS) >= 12
+    ours = {name for name in called if name.startswith("scripts.")}
+    assert ours == {"scripts.windows_questions", "scripts.windows_machine", "scripts.windows_probes"}
+    assert all((ROOT / f"{name.replace('.', '/')}.py").exists() for name in ours)
+    assert set(called) - ours == {"pip", "pytest", "sidewall"}
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if " -m sidewall " in line])
+def test_every_verb_and_option_exists(line: str) -> None:
+    name, *words = shlex.split(line)[3:]
+    (verb,) = [verb for verb in VERBS if verb.name == name]
+    own = words[: words.index("--")] if "--" in words else words
+    assert {word for word in own if word.startswith("--")} <= {"--" + option.name for option in verb.options}
+
+
+def test_the_machine_is_compared_around_everything_that_changes_it() -> None:
+    order = [" ".join(shlex.split(line)[2:5]) for line in COMMANDS]
+    first = order.index("scripts.windows_machine inventory --tree")
+    last = len(order) - 1 - order[::-1].index("scripts.windows_machine inventory --tree")
+    changing = [at for at, words in enumerate(order) if words.startswith(("sidewall setup", "sidewall uninstall"))]
+    assert len(changing) == 3 and all(first < at < last for at in changing)
+    assert order[-1].startswith("scripts.windows_machine diff")
+
+
+def test_the_directories_of_tests_are_there_and_need_no_posix() -> None:
+    (line,) = [line for line in COMMANDS if " -m pytest " in line]
+    places = [word for word in shlex.split(line) if word.startswith("tests/")]
+    assert {"tests/windows", "tests/nt", "tests/plan"} <= set(places)
+    for place in places:
+        files = list((ROOT / place).rglob("*.py"))
+        assert files
+        assert not [file.name for file in files if POSIX.search(file.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("broken", ["a: b: c", "a:\n\tb: c", 'a: "b', "a: 1\na: 2", "a: [b", "- a"])
+def test_a_file_that_does_not_read_is_noticed(broken: str) -> None:
+    with pytest.raises(AssertionError):
+        reader = Reader(broken)
+        reader.mapping(0)
+        assert reader.at == len(reader.lines)
