@@ -280,9 +280,22 @@ def test_a_fleet_sets_up_and_the_user_takes_over() -> None:
     assert outcome.state == "waiting"
     with pytest.raises(MachineError, match="ERROR_ACCESS_DENIED"):
         windows.machine(BOB).registry.value(ledger.key_of(ANN), ledger.WAITING)
+    before = windows.picture()
     assert lacking(windows) == ()
-    assert ledger.WAITING not in windows.keys[ledger.key_of(ANN).upper()]
+    assert windows.picture() == before, "looking takes nothing"
     assert setup.run(windows.machine(), refusing).state == "ready"
+    assert ledger.WAITING not in windows.keys[ledger.key_of(ANN).upper()]
+    assert lacking(windows) == ()
+
+
+def test_a_fleet_sets_up_again_over_the_users_own() -> None:
+    windows = Windows()
+    set_up(windows)
+    setup.for_user(windows.machine(ROOT, elevated=True), ANN)
+    assert lacking(windows) == (), "what waits is newer than what is stored"
+    windows.accounts[OFFLINE].flags |= constants.UF_ACCOUNTDISABLE
+    set_up(windows)
+    assert lacking(windows) == () and ledger.WAITING not in windows.keys[ledger.key_of(ANN).upper()]
 
 
 def test_a_fleet_needs_an_administrator_and_a_person() -> None:

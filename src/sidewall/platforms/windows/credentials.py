@@ -114,15 +114,25 @@ def store(machine: Machine, caller: Caller, made: tuple[Credential, ...]) -> Non
     """Protects, writes, and reads back.  Called by the user whose accounts they are.  Raises MachineError."""
     data = protected(machine, caller.user, made)
     private_file.write(machine.api, caller.home + DIRECTORY, FILE, data, caller.user)
-    if load(machine, caller) != {one.name: one for one in made}:
+    if _stored(machine, caller) != {one.name: one for one in made}:
         raise MachineError(f"{path_of(caller.home)} does not read back as it was written",
                            hint="look whether another program changes it; then run `sidewall setup` again")
 
 
 def load(machine: Machine, caller: Caller) -> dict[str, Credential | Unreadable]:
-    """This user's credentials by account name.  Raises MachineError when the file cannot be read at all."""
+    """This user's credentials by account name; those that still wait for the user are newer than the file.  Changes
+    nothing.  Raises MachineError when the file cannot be read at all."""
+    return _waiting(machine, caller) or _stored(machine, caller)
+
+
+def _stored(machine: Machine, caller: Caller) -> dict[str, Credential | Unreadable]:
     data = private_file.read(machine.api, path_of(caller.home))
     return opened(machine, caller.user, data) if data is not None else {}
+
+
+def _waiting(machine: Machine, caller: Caller) -> dict[str, Credential | Unreadable]:
+    data = machine.registry.value(ledger.key_of(caller.user), ledger.WAITING)
+    return opened(machine, caller.user, data) if isinstance(data, bytes) else {}
 
 
 def leave(machine: Machine, user: Sid, made: tuple[Credential, ...]) -> None:
@@ -136,16 +146,12 @@ def take(machine: Machine, caller: Caller) -> bool:
 
     Raises MachineError when it cannot be stored: then it stays where it was.
     """
-    key = ledger.key_of(caller.user)
-    data = machine.registry.value(key, ledger.WAITING)
-    if not isinstance(data, bytes):
-        return False
-    found = opened(machine, caller.user, data).values()
+    found = _waiting(machine, caller).values()
     good = tuple([one for one in found if isinstance(one, Credential)])
     if len(good) != len(found) or not good:
         return False
     store(machine, caller, good)
-    machine.registry.delete_value(key, ledger.WAITING)
+    machine.registry.delete_value(ledger.key_of(caller.user), ledger.WAITING)
     return True
 
 

@@ -201,7 +201,7 @@ def client_of(machine: Machine, pipe: Handle) -> Caller:
 if __name__ == "__main__":
     from sidewall.platforms.windows.machine import native
 
-    sys.exit(main(native()))
+    sys.exit(main(native()) if len(sys.argv) == 1 else REFUSED)
 
 
 __all__ = ["PipeChannel", "check_parent", "client_of", "main", "run"]

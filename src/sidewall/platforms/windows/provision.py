@@ -121,6 +121,8 @@ class _Work:
         for name, secret in zip(self.names, secrets, strict=True):
             self._try_logon(name, secret)
         self._read_back(offline, online)
+        # What a fleet's set-up left for the user is older now.
+        registry.delete_value(ledger.key_of(self.user), ledger.WAITING)
         # Last: nothing fails any more once the user has them.
         keep(tuple([self._credential(name, sid, secret, generation)
                     for name, sid, secret in zip(self.names, sids, secrets, strict=True)]))

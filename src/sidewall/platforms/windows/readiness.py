@@ -47,11 +47,12 @@ class AccountFacts(Record):
 
 
 def gather(machine: Machine, caller: Caller) -> AccountFacts:
-    """The facts for this user.  Takes what a fleet's set-up left for the user first.  Raises MachineError."""
+    """The facts for this user.  Changes nothing.  Raises MachineError."""
     api = machine.api
     group_name, *names = account_names(caller.user)
-    if accounts.find_group(api, group_name) is None and all(accounts.find(api, name) is None for name in names):
-        return AccountFacts(filtering=Filtering(running=True))
+    grouped = accounts.find_group(api, group_name) == accounts.GROUP_COMMENT + caller.user
+    if not grouped and all(accounts.find(api, name) is None for name in names):
+        return AccountFacts()
     group = accounts.group_sid(api, group_name)
     known = _known(machine, caller)
     offline, online = [account(machine, name, caller.user, group_name, known) for name in names]
@@ -62,10 +63,6 @@ def gather(machine: Machine, caller: Caller) -> AccountFacts:
 
 
 def _known(machine: Machine, caller: Caller) -> dict[str, Credential | Unreadable]:
-    try:
-        credentials.take(machine, caller)
-    except MachineError:
-        pass  # it stays where it was, and what is known without it is asked next
     try:
         return credentials.load(machine, caller)
     except MachineError as error:

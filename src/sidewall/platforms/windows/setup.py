@@ -50,6 +50,7 @@ def run(machine: Machine, elevate: Elevate) -> Outcome:
     """Sets up the caller's accounts.  Raises Declined, MachineError with all changes taken back."""
     caller = checked(machine)
     names = account_names(caller.user)
+    credentials.take(machine, caller)
     if not readiness.lacking(readiness.gather(machine, caller)):
         return Outcome(state=READY, user=caller.user, accounts=names)
     made = _ask(machine, caller, elevate)

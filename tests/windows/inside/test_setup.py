@@ -1,0 +1,221 @@
+"""What set-up rests on, on a real Windows or on Wine: the registry, DPAPI, private files, the helper behind its pipe.
+
+Knows: which of it Wine really does.  Must not know: accounts, filters and rights there: Wine only says that it makes
+them, so nothing of that is asserted here (the Windows in memory tries them, and Windows itself).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+if sys.platform != "win32":
+    pytest.skip("a Windows Python is needed", allow_module_level=True)
+
+from sidewall.errors import MachineError
+from sidewall.nt.sid import Sid
+from sidewall.platforms.windows import (
+    credentials,
+    elevated,
+    exchange,
+    hiding,
+    ledger,
+    machine,
+    private_file,
+    status,
+)
+from sidewall.platforms.windows.credentials import Credential, Unreadable
+from sidewall.platforms.windows.errors import Win32Error
+from sidewall.platforms.windows.machine import Caller, Machine
+from sidewall.platforms.windows.registry import NativeRegistry
+
+BASE = r"SOFTWARE\SidewallTest"
+OTHER = Sid("S-1-5-21-1-2-3-1001")
+
+
+@pytest.fixture
+def registry() -> Iterator[NativeRegistry]:
+    made = NativeRegistry()
+    yield made
+    for key in (BASE + r"\one\two", BASE + r"\one", BASE):
+        made.delete_key(key)
+
+
+@pytest.fixture
+def here(tmp_path: object) -> tuple[Machine, Caller]:
+    made = machine.native()
+    home = str(tmp_path)
+    os.makedirs(home + r"\AppData\Local")
+    return made, made.caller().replace(home=home)
+
+
+MADE = (Credential(name="sidewall-x-off", sid=OTHER, password="p" * 8 + "é\U0001f512", generation=3, changed=17),
+        Credential(name="sidewall-x-on", sid=OTHER, password='"\\', generation=3, changed=17))
+
+
+def test_values_of_the_registry(registry: NativeRegistry) -> None:
+    assert registry.value(BASE, "x") is None and not registry.exists(BASE)
+    assert registry.keys(BASE) == registry.values(BASE) == ()
+    for value in (0, 7, "text é", b"\0\1"):
+        registry.set_value(BASE + r"\one", "x", value)
+        assert registry.value(BASE + r"\one", "x") == value
+    registry.make_key(BASE + r"\one\two")
+    assert registry.keys(BASE) == ("one",) and registry.keys(BASE + r"\one") == ("two",)
+    assert registry.values(BASE + r"\one") == ("x",)
+    with pytest.raises(Win32Error) as caught:
+        registry.delete_key(BASE + r"\one")
+    assert caught.value.name and "SidewallTest" in str(caught.value)
+    registry.delete_value(BASE + r"\one", "x")
+    registry.delete_value(BASE + r"\one", "x")
+    assert registry.value(BASE + r"\one", "x") is None
+    registry.delete_key(BASE + r"\one\two")
+    registry.delete_key(BASE + r"\one\two")
+    assert registry.keys(BASE + r"\one") == ()
+
+
+def test_hiding_and_showing() -> None:
+    registry = NativeRegistry()
+    there = registry.exists(hiding.USER_LIST)
+    hiding.hide(registry, "sidewall-test")
+    assert hiding.hidden(registry, "sidewall-test") and hiding.listed(registry, "sidewall-") == ("sidewall-test",)
+    hiding.show(registry, "sidewall-test")
+    assert not hiding.hidden(registry, "sidewall-test")
+    assert registry.exists(hiding.USER_LIST) == there
+
+
+def test_the_ledger() -> None:
+    made = machine.native()
+    registry = made.registry
+    try:
+        ledger.open_for(made, OTHER)
+        ledger.remember(registry, OTHER, Sid("S-1-5-21-1-2-3-1011"))
+        ledger.remember(registry, OTHER, Sid("S-1-5-21-1-2-3-1012"))
+        ledger.remember(registry, OTHER, Sid("S-1-5-21-1-2-3-1011"))
+        assert ledger.made(registry, OTHER) == (Sid("S-1-5-21-1-2-3-1011"), Sid("S-1-5-21-1-2-3-1012"))
+        assert ledger.users(registry) == (OTHER,)
+        ledger.forget(registry, OTHER, Sid("S-1-5-21-1-2-3-1011"))
+        assert ledger.made(registry, OTHER) == (Sid("S-1-5-21-1-2-3-1012"),)
+    finally:
+        assert ledger.close(registry, OTHER)
+    assert not registry.exists(ledger.BASE)
+
+
+def test_credentials_are_kept_and_read_again(here: tuple[Machine, Caller]) -> None:
+    made, caller = here
+    assert credentials.load(made, caller) == {}
+    credentials.store(made, caller, MADE)
+    assert credentials.load(made, caller) == {one.name: one for one in MADE}
+    path = credentials.path_of(caller.home)
+    with open(path, "rb") as file:
+        stored = file.read()
+    assert all(one.password.encode() not in stored for one in MADE)
+    # Again, over the file that is there.
+    credentials.store(made, caller, MADE[:1])
+    assert list(credentials.load(made, caller)) == [MADE[0].name]
+    names = private_file.names(made.api, caller.home + credentials.DIRECTORY)
+    assert names == (credentials.FILE,)
+    assert private_file.remove(made.api, path) and not private_file.remove(made.api, path)
+
+
+def test_another_users_blob_and_a_changed_one_are_unreadable(here: tuple[Machine, Caller]) -> None:
+    made, caller = here
+    data = credentials.protected(made, OTHER, MADE)
+    assert credentials.opened(made, OTHER, data) == {one.name: one for one in MADE}
+    assert all(isinstance(one, Unreadable) for one in credentials.opened(made, caller.user, data).values())
+    told = json.loads(data)
+    secret = told["accounts"][0]["secret"]
+    told["accounts"][0]["secret"] = secret[:-9] + ("A" if secret[-9] != "A" else "B") + secret[-8:]
+    found = credentials.opened(made, OTHER, json.dumps(told).encode())
+    assert isinstance(found[MADE[0].name], Unreadable) and found[MADE[1].name] == MADE[1]
+    assert all(one.password not in repr(found) for one in MADE)
+
+
+def test_a_fleets_passwords_are_taken_once(here: tuple[Machine, Caller]) -> None:
+    made, caller = here
+    try:
+        credentials.leave(made, caller.user, MADE)
+        assert credentials.take(made, caller)
+        assert not credentials.take(made, caller)
+        assert credentials.load(made, caller) == {one.name: one for one in MADE}
+    finally:
+        ledger.close(made.registry, caller.user)
+
+
+def test_a_link_is_not_read(here: tuple[Machine, Caller]) -> None:
+    made, caller = here
+    other, path = caller.home + r"\other", caller.home + r"\name"
+    with open(other, "wb") as file:
+        file.write(b"x")
+    os.link(other, path)
+    with pytest.raises(MachineError, match="several names"):
+        private_file.read(made.api, path)
+
+
+def test_the_helper_and_its_parent_know_each_other() -> None:
+    """The real helper, started by the system's own call, asked to remove what is not there."""
+    made = machine.native()
+    result = elevated.run(made, exchange.UNINSTALL, lambda credentials_: None)
+    assert isinstance(result.done, tuple)
+    # What is missing here is named with its call, and has not stopped the rest.
+    assert all(":" in line for line in result.left)
+
+
+STRANGER = """
+import sys, time
+from sidewall.platforms.windows import api, elevated, exchange
+from sidewall.platforms.windows.errors import ApiError
+import sidewall.platforms.windows.constants_files as files
+windows = api.native()
+for _ in range(400):
+    try:
+        pipe = windows.kernel32.CreateFileW(elevated.PIPE.format(sys.argv[1]), elevated.TALK, 3, share=0,
+                                            flags=files.FILE_FLAG_OVERLAPPED)
+        break
+    except ApiError as error:
+        if error.code not in (2, 231): raise
+        time.sleep(0.05)
+try:
+    print(exchange.ask(elevated.PipeChannel(windows, pipe, 30), "uninstall", None))
+except Exception as error:
+    print("refused", type(error).__name__)
+    sys.exit(9)
+"""
+
+
+def test_the_helper_takes_no_arguments() -> None:
+    script = os.path.abspath(elevated.__file__)
+    told = subprocess.run([sys.executable, "-I", script, "S-1-5-32-544"], capture_output=True, timeout=90)
+    assert told.returncode == elevated.REFUSED
+
+
+def test_the_helper_serves_no_stranger() -> None:
+    """Another process than the one that started the helper asks it."""
+    windows = machine.native().api
+    script = os.path.abspath(elevated.__file__)
+    with windows.shell32.ShellExecuteExW(sys.executable, f'-I -X utf8 "{script}"') as helper:
+        number = windows.kernel32.GetProcessId(helper)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run([sys.executable, "-c", STRANGER, str(number)], env=environment, capture_output=True,
+                              text=True, timeout=90)
+        assert done.returncode == 9 and done.stdout.startswith("refused"), done
+        assert windows.kernel32.WaitForSingleObject(helper, 60_000) == 0
+        assert windows.kernel32.GetExitCodeProcess(helper) == elevated.REFUSED
+
+
+def test_status_looks_everywhere() -> None:
+    found = status.look(machine.native())
+    assert not [one for one in found.traces if one.kind in ("account", "group", "registry", "hidden")]
+    assert all(": " in line for line in found.unseen)
+
+
+@pytest.mark.parametrize("words", [["status", "--json"], ["setup", "--help"], ["uninstall", "--help"]])
+def test_the_command_line(words: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "sidewall", *words], capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, done
+    if words[0] == "status":
+        assert json.loads(done.stdout)["schema"] == 1
