@@ -102,14 +102,16 @@ def test_check_and_shell(sandbox: Sandbox) -> None:
 
 
 def test_a_time_out_ends_the_tree_and_keeps_the_output(sandbox: Sandbox, workspace: Path) -> None:
-    late = workspace / "late"
-    child = f"import time; time.sleep(4); open({str(late)!r}, 'w').close()"
+    go, late = workspace / "go", workspace / "late"
+    child = (f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(.02)\n"
+             f"open({str(late)!r}, 'w')")
     code = (f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]);"
             "print('begun', flush=True); time.sleep(60)")
     with pytest.raises(TimeoutExpired) as caught:
-        sandbox.run(python(code), capture_output=True, timeout=3)
+        sandbox.run(python(code), capture_output=True, timeout=2)
     assert caught.value.stdout.split() == [b"begun"]
-    assert sandbox.run(python("import time; time.sleep(3)"), timeout=PATIENCE).returncode == 0
+    go.touch()
+    assert sandbox.run(python("import time; time.sleep(1)"), timeout=PATIENCE).returncode == 0
     assert not late.exists()
 
 
