@@ -22,6 +22,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,11 @@ def attempt(read: Callable[[], Any]) -> Any:
 
 def accounts(api: windows.Api) -> dict[str, Any]:
     """Local accounts: comment, flags, SID."""
+    def number(name: str) -> str:
+        return str(Sid.from_bytes(api.netapi32.NetUserGetInfo(name).sid))
+
     return {name: {"comment": comment, "flags": hex(flags & ~constants.UF_LOCKOUT),
-                   "sid": attempt(lambda name=name: str(Sid.from_bytes(api.netapi32.NetUserGetInfo(name).sid)))}
+                   "sid": attempt(partial(number, name))}
             for name, comment, flags in api.netapi32.NetUserEnum()}
 
 
@@ -80,7 +84,7 @@ def groups(api: windows.Api) -> dict[str, Any]:
     def members(name: str) -> list[str]:
         return sorted(str(Sid.from_bytes(sid)) for sid in api.netapi32.NetLocalGroupGetMembers(name))
 
-    return {name: {"comment": comment, "members": attempt(lambda name=name: members(name))}
+    return {name: {"comment": comment, "members": attempt(partial(members, name))}
             for name, comment in api.netapi32.NetLocalGroupEnum()}
 
 
@@ -92,7 +96,7 @@ def rights(api: windows.Api) -> dict[str, Any]:
             return sorted(str(Sid.from_bytes(sid))
                           for sid in api.advapi32.LsaEnumerateAccountsWithUserRight(policy, right))
 
-        return {right: attempt(lambda right=right: holders(right)) for right in RIGHTS}
+        return {right: attempt(partial(holders, right)) for right in RIGHTS}
 
 
 def filters(api: windows.Api) -> dict[str, Any]:
@@ -122,7 +126,7 @@ def lists(api: windows.Api, trees: list[str]) -> dict[str, Any]:
             stored = api.advapi32.GetKernelObjectSecurity(opened, LISTS)
         return api.advapi32.SddlOf(stored, LISTS)
 
-    return {path: attempt(lambda path=path: sddl(path)) for path in dict.fromkeys(places)}
+    return {path: attempt(partial(sddl, path)) for path in dict.fromkeys(places)}
 
 
 def below(tree: str) -> Iterator[str]:
@@ -178,12 +182,15 @@ def tasks() -> dict[str, Any]:
 
 def traces() -> dict[str, Any]:
     """Profiles, and what is called after Sidewall in the directories where programs keep their state."""
+    def ours(place: str) -> list[str]:
+        return sorted(one for one in os.listdir(place) if "sidewall" in one.lower())
+
     found: dict[str, Any] = {}
     users = os.path.join(os.environ["SYSTEMDRIVE"] + "\\", "Users")
     found[users] = attempt(lambda: sorted(os.listdir(users)))
     for name in ("ProgramData", "LOCALAPPDATA", "APPDATA", "TEMP", "USERPROFILE"):
         place = os.environ.get(name, "")
-        names = attempt(lambda place=place: sorted(one for one in os.listdir(place) if "sidewall" in one.lower()))
+        names = attempt(partial(ours, place))
         found[place] = names
         for one in names if isinstance(names, list) else ():
             found |= {path: "there" for _, path in zip(range(MOST), below(os.path.join(place, one)), strict=False)}

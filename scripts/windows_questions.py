@@ -184,7 +184,8 @@ def links(runner: Runner) -> dict[str, Any]:
     kernel = runner.api.kernel32
     library = ctypes.WinDLL("ntdll")  # type: ignore[attr-defined,unused-ignore]
     found = {}
-    rights = {"SYNCHRONIZE": 0x100000, "FILE_READ_ATTRIBUTES": 0x100080, "FILE_READ_DATA": 0x100001,
+    # CreateFileW adds these two to whatever is asked for.
+    rights = {"SYNCHRONIZE and FILE_READ_ATTRIBUTES": 0x100080, "FILE_READ_DATA": 0x100001,
               "FILE_WRITE_ATTRIBUTES": 0x100100, "FILE_WRITE_DATA": 0x100002, "DELETE": 0x110000}
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "file")
