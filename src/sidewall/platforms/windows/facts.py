@@ -9,21 +9,19 @@ from __future__ import annotations
 import os
 import sys
 
-from sidewall.nt.sid import Sid
+from sidewall.errors import MachineError
 from sidewall.plan import windows_session, windows_token
 from sidewall.plan.facts_windows import (
-    CREDENTIAL_MISSING,
     UAC_ASKS,
     UAC_OFF,
     UAC_SILENT,
-    AccountFact,
-    Filtering,
     WindowsFacts,
 )
-from sidewall.plan.windows_sids import account_names, capability
+from sidewall.plan.windows_sids import capability
 from sidewall.plan.windows_steps import TOKEN, TOKEN_STRICT
-from sidewall.platforms.windows import facts_paths, selftest, tokens
-from sidewall.platforms.windows.errors import ApiError
+from sidewall.platforms.windows import facts_paths, readiness, selftest, tokens
+from sidewall.platforms.windows.machine import Caller, Machine
+from sidewall.platforms.windows.registry import NativeRegistry
 from sidewall.policy import paths
 
 TYPE_CHECKING = False
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
 
     from sidewall.plan.windows_unenforced import Unenforced
     from sidewall.platforms.windows.api import Api
+    from sidewall.platforms.windows.tokens import TokenState
     from sidewall.policy.model import Policy
 
 MACHINES = {"AMD64": "amd64", "ARM64": "arm64", "X86": "x86"}
@@ -54,7 +53,7 @@ def gather(api: Api, policy: Policy, tier: str, tried: dict[str, tuple[Unenforce
         home = api.userenv.GetUserProfileDirectoryW(token)
     variables["SystemRoot"] = api.kernel32.GetWindowsDirectoryW()
     install = machine_identity()
-    group, offline, online = _accounts(api, state.user)
+    known = _accounts(api, state, home)
     looker = facts_paths.Looker(api, policy, state, held)
     looked = looker.look_through(own_places())
     temp = temporary_parent(home)
@@ -62,7 +61,8 @@ def gather(api: Api, policy: Policy, tier: str, tried: dict[str, tuple[Unenforce
         build=api.ntdll.RtlGetVersion()[2], machine=MACHINES.get(_machine(variables), "amd64"), install=install,
         user=state.user, home=policy.home, logon=state.logon, groups=state.groups, privileges=state.privileges,
         restricted=state.restricting is not None, container=state.container, elevated=state.elevated,
-        session=state.session, uac=_uac(), group=group, offline=offline, online=online, filtering=Filtering(),
+        session=state.session, uac=_uac(), group=known.group, offline=known.offline, online=known.online,
+        logon_forbidden=known.logon_forbidden, filtering=known.filtering,
         seclogon=_STARTS.get(_number(_SERVICE, "Start", 3), "manual"), home_private=looked.home_private,
         volumes=looked.volumes, paths=looked.paths, protected=looked.protected, git=looked.git,
         listings=looked.listings, matches=looked.matches, linked=(), reparses=looked.reparses,
@@ -101,21 +101,13 @@ def _machine(variables: dict[str, str]) -> str:
     return next((value.upper() for name, value in variables.items() if name.upper() == "PROCESSOR_ARCHITECTURE"), "")
 
 
-def _accounts(api: Api, user: Sid) -> tuple[Sid | None, AccountFact | None, AccountFact | None]:
-    """The group and the two accounts of this user, as far as the names are taken on this machine."""
-    group, *names = account_names(user)
-    sids = [_sid_of(api, name) for name in (group, *names)]
-    made = [AccountFact(name=name, sid=sid, credential=CREDENTIAL_MISSING) if sid is not None else None
-            for name, sid in zip(names, sids[1:], strict=True)]
-    return sids[0], made[0], made[1]
-
-
-def _sid_of(api: Api, name: str) -> Sid | None:
-    computer = os.environ.get("COMPUTERNAME", "")
+def _accounts(api: Api, state: TokenState, home: str) -> readiness.AccountFacts:
+    """The group, the two accounts and their filters; nothing of them where the machine does not tell."""
+    caller = Caller(user=state.user, home=home, elevated=state.elevated, confined=state.restricting is not None)
     try:
-        return Sid.from_bytes(api.advapi32.LookupAccountNameW(f"{computer}\\{name}" if computer else name)[0])
-    except ApiError:
-        return None
+        return readiness.gather(Machine(api, NativeRegistry()), caller)
+    except MachineError:
+        return readiness.AccountFacts()
 
 
 def _tools(variables: dict[str, str], home: str) -> tuple[str, ...]:
