@@ -14,7 +14,16 @@ if sys.platform != "win32":
     pytest.skip("a Windows Python is needed", allow_module_level=True)
 
 from sidewall.session.loops import readiness
-from sidewall.session.readiness import POLLIN, POLLOUT, ROOM, Poller, pipe, readable, write, write_without_waiting
+from sidewall.session.readiness import (
+    POLLIN,
+    POLLOUT,
+    ROOM,
+    Poller,
+    pipe,
+    readable,
+    write,
+    write_without_waiting,
+)
 
 
 def test_an_empty_pipe_is_not_ready_and_a_full_one_is() -> None:
