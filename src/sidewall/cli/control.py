@@ -36,14 +36,17 @@ _ENDING = (constants.CTRL_CLOSE_EVENT, constants.CTRL_LOGOFF_EVENT, constants.CT
 
 
 class Supervisor:
-    """Waits for ``child`` while the relays of ``streams`` run; kills the tree after ``timeout`` seconds (0: never).
+    """Waits for a child while the relays of ``streams`` run; kills the tree after ``timeout`` seconds (0: never).
 
+    Use: ``listen``, start the child, ``begin``, ``wait``.
     Control events are listened to from ``listen`` to ``leave``.  ``wake`` is for systems with signals.
     """
 
-    def __init__(self, child: Child, streams: Streams, *, wake: int = -1, timeout: float = 0) -> None:
+    _child: Child
+
+    def __init__(self, streams: Streams, *, wake: int = -1, timeout: float = 0) -> None:
         self.timed_out = False
-        self._child = child
+        self._streams = streams
         self._flows = streams.flows
         self._inward = streams.inward
         self._timeout = timeout
@@ -61,6 +64,12 @@ class Supervisor:
     def listen(self) -> None:
         """From here on control events are for the command."""
         self._leave = native().kernel32.OnControl(self._control)
+
+    def begin(self, child: Child) -> None:
+        """This child was started, and its time runs."""
+        self._child = child
+        self._flows = self._streams.flows
+        self._inward = self._streams.inward
 
     def leave(self) -> None:
         """Control events are ours again.  Idempotent."""

@@ -122,16 +122,21 @@ class Run:
     def _command(self, cell: Cell, policy: Policy, streams: Streams) -> int:
         began = time.monotonic()
         size = streams.size
+        waiting = Supervisor(streams, wake=self._wake, timeout=self._timeout)
+        # From before the start: a signal that comes while the command starts is for the command.
+        waiting.listen()
         try:
             child = cell.spawn(self._argv, cwd=None, env=variables(policy, cell), stdin=streams.stdin,
                                stdout=streams.stdout, stderr=streams.stderr, terminal=size, confirm=size is not None)
-        except OSError as error:
+        except BaseException as error:
+            waiting.leave()
+            if not isinstance(error, OSError):
+                raise
             self._report.started(self._argv)
             return self._report.not_started(self._argv, error)
-        streams.attach(child)
-        waiting = Supervisor(child, streams, wake=self._wake, timeout=self._timeout)
-        waiting.listen()
         try:
+            streams.attach(child)
+            waiting.begin(child)
             self._report.started(self._argv)  # while the command starts: the log costs it no time
             try:
                 end = waiting.wait()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import signal as _signal
     from collections.abc import Sequence
 
+    from sidewall.cli.flow import Flow
     from sidewall.cli.streams import Streams
     from sidewall.platforms.contract import Child, Exit
 else:
@@ -34,23 +35,28 @@ _FOREGROUND_SECONDS = 0.2
 
 
 class Supervisor:
-    """Waits for ``child`` while it turns the flows of ``streams``; kills the tree after ``timeout`` seconds (0: never).
+    """Waits for a child while it turns the flows of ``streams``; kills the tree after ``timeout`` seconds (0: never).
 
+    Use: ``listen``, start the child, ``begin``, ``wait``.
     Signals are listened to from ``listen`` to ``leave``; ``wake`` is the descriptor on which ``set_wakeup_fd`` tells
     them.
     """
 
-    def __init__(self, child: Child, streams: Streams, *, wake: int, timeout: float = 0) -> None:
+    _child: Child
+
+    def __init__(self, streams: Streams, *, wake: int, timeout: float = 0) -> None:
         self.timed_out = False
-        self._child = child
-        self._flows = list(streams.flows)
+        self._streams = streams
+        self._flows: list[Flow] = []
         self._terminal = streams.terminal
-        self._deadline = time.monotonic() + timeout if timeout else 0.0
+        self._timeout = timeout
+        self._deadline = 0.0
         self._wake = wake
         self._before: list[tuple[int, object]] = []
 
     def listen(self) -> None:
-        """From here on signals are for the command.  A signal that is ignored (nohup) stays so."""
+        """From here on signals are for the command, also for one that is about to start: they wait in the pipe.  A
+        signal that is ignored (nohup) stays so."""
         names = [*_GROUP, *_SINGLE, "SIGTSTP", "SIGCONT", *(["SIGWINCH"] if self._terminal else [])]
         for name in names:
             number = int(getattr(_signal, name))
@@ -58,6 +64,12 @@ class Supervisor:
             if before != _signal.SIG_IGN:
                 _signal.signal(number, _noted)
                 self._before.append((number, before))
+
+    def begin(self, child: Child) -> None:
+        """This child was started, and its time runs."""
+        self._child = child
+        self._flows = list(self._streams.flows)
+        self._deadline = time.monotonic() + self._timeout if self._timeout else 0.0
 
     def leave(self) -> None:
         """Signals are ours again.  Idempotent."""

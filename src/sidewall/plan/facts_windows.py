@@ -109,7 +109,8 @@ class WindowsFacts(Record):
     reparse points there; ``tools`` directories that programs are started from.  ``scanned`` is False when a root was
     too large to look through, ``expanded`` when patterns were not followed to their end, ``audited`` when nobody
     looked for places that are open to all (``wide``).  ``temp`` is the directory in which private temporary directories
-    are made.  ``environ`` are start-up variables with the system's own values.  ``unenforced`` is what the kernel was
+    are made.  ``runner``: commands can be started as the accounts.
+    ``environ`` are start-up variables with the system's own values.  ``unenforced`` is what the kernel was
     found not to do.
     """
 
@@ -150,6 +151,7 @@ class WindowsFacts(Record):
     temp: str = ""
     environ: tuple[tuple[str, str], ...] = ()
     unenforced: tuple[Unenforced, ...] = ()
+    runner: bool = True
     notes: tuple[str, ...] = ()
 
 

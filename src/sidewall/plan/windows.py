@@ -126,6 +126,9 @@ def why_not_account(policy: Policy, facts: WindowsFacts) -> Refusal | None:
         return Refusal(reason="the sandbox accounts are not set up", hint=SETUP)
     if used.sid is None:
         return Refusal(reason=f"the account {used.name} was deleted", hint=f"{SETUP}: it makes it anew")
+    if not facts.runner:
+        return Refusal(reason="this release does not start commands as the sandbox's accounts yet",
+                       hint="use the token tier")
     if facts.logon_forbidden:
         return Refusal(reason=f"a policy refuses the accounts an interactive logon ({facts.logon_forbidden})",
                        hint="ask whoever keeps that policy to take the sandbox's group out of it")

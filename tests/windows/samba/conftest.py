@@ -84,7 +84,7 @@ def scene() -> Iterator[Scene]:
     reason = samba.why_not()
     if reason:
         pytest.skip(reason)
-    base = Path(tempfile.mkdtemp(prefix="sidewall-samba-"))
+    base = Path(tempfile.mkdtemp(prefix="nt-acl-server-"))
     server = samba.Server(base)
     made: Scene | None = None
     try:

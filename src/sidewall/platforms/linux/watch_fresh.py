@@ -16,13 +16,13 @@ from sidewall.platforms.linux.watch_git import HOOKS, modules, worktrees
 from sidewall.platforms.linux.watch_links import Links
 from sidewall.platforms.linux.watch_record import ALL, Recorded, look, open_directory, read
 from sidewall.platforms.linux.watch_restore import MANY, PUT_BACK
-from sidewall.platforms.linux.watch_state import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sidewall.platforms.linux.watch_restore import Restorer
+    from sidewall.platforms.linux.watch_state import State
 
 _LONGEST = 8192
 _INFO = frozenset(("exclude", "sparse-checkout", "refs"))
@@ -112,6 +112,9 @@ class Cleaner:
             os.close(fd)
 
     def _before(self, path: str) -> tuple[Links, State]:
+        # Late: it imports ``re``, and most runs make no repository.
+        from sidewall.platforms.linux.watch_state import State
+
         return self._known.setdefault(path, (Links(), State()))
 
     def _worktree(self, above: int, name: str, path: str, depth: int, config: int) -> None:

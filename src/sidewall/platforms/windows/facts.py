@@ -67,7 +67,7 @@ def gather(api: Api, policy: Policy, tier: str, tried: dict[str, tuple[Unenforce
         volumes=looked.volumes, paths=looked.paths, protected=looked.protected, git=looked.git,
         listings=looked.listings, matches=looked.matches, linked=(), reparses=looked.reparses,
         tools=_tools(variables, policy.home), scanned=looked.scanned, expanded=looked.expanded, audited=False,
-        temp=temp, environ=tuple(sorted(variables.items())),
+        temp=temp, environ=tuple(sorted(variables.items())), runner=False,
     )
     if found.restricted or found.logon is None or not policy.confined:
         return found
