@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 SPECIAL = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon\SpecialAccounts"
 USER_LIST = SPECIAL + r"\UserList"
-HIDDEN = 0
+NOT_SHOWN = 0
 
 
 def hide(registry: Registry, name: str) -> None:
     """Raises Win32Error."""
-    registry.set_value(USER_LIST, name, HIDDEN)
+    registry.set_value(USER_LIST, name, NOT_SHOWN)
 
 
 def hidden(registry: Registry, name: str) -> bool:
     """Raises Win32Error."""
-    return registry.value(USER_LIST, name) == HIDDEN
+    return registry.value(USER_LIST, name) == NOT_SHOWN
 
 
 def show(registry: Registry, name: str) -> None:
