@@ -13,7 +13,7 @@ help: ## what can be made
 demo: setup ## a real package's test suite in the sandbox, then attacks that fail, then the guarantees
 	@$(BIN)/python -m demo
 
-test: setup tools lint types ## everything, within ten minutes on two cores
+test: setup tools lint types ## everything, in about a quarter of an hour on two cores
 	@$(BIN)/pytest -n $(JOBS)
 
 quick: setup ## the tests that take seconds
