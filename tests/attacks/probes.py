@@ -26,6 +26,7 @@ _X86_64 = {
     "open_by_handle_at": 304, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311, "finit_module": 313,
     "renameat2": 316, "bpf": 321, "userfaultfd": 323, "shmget": 29, "shmat": 30, "socket": 41, "clone": 56,
     "swapoff": 168, "quotactl": 179, "syslog": 103, "delete_module": 176, "ioctl": 16,
+    "setpriority": 141, "ioprio_set": 251,
 }  # fmt: skip
 _GENERIC = {
     "ptrace": 117, "mount": 40, "init_module": 105, "add_key": 217, "request_key": 218, "keyctl": 219,
@@ -33,6 +34,7 @@ _GENERIC = {
     "open_by_handle_at": 265, "setns": 268, "process_vm_readv": 270, "process_vm_writev": 271, "finit_module": 273,
     "renameat2": 276, "bpf": 280, "userfaultfd": 282, "shmget": 194, "shmat": 196, "socket": 198, "clone": 220,
     "swapoff": 225, "quotactl": 60, "syslog": 116, "delete_module": 106, "ioctl": 29,
+    "setpriority": 140, "ioprio_set": 30,
 }  # fmt: skip
 _EVERYWHERE = {
     "pidfd_send_signal": 424, "io_uring_setup": 425, "io_uring_enter": 426, "open_tree": 428, "move_mount": 429,

@@ -7,6 +7,7 @@ Knows: processes, signals, memory of others, rarely needed calls.  Must not know
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ import pytest
 
 from .guards import CONTROL, LANDLOCK, NAMESPACE, Guard, guards
 from .outside import Victim, survivors, sweep
-from .probes import PYTHON, command
+from .probes import NR, PYTHON, command
 from .world import World
 
 SURVIVORS, PROCESSES, PRIVILEGES = guards("survivors"), guards("outside-processes"), guards("privileges")
@@ -199,12 +200,31 @@ def test_on_a_process_outside(guard: Guard, world: World, victim: Victim, row: s
     guard.judge(outcome, victim.changed())
 
 
-@guards("outside-processes", only=(NAMESPACE,))
+@PROCESSES
 def test_L094_limits_of_a_process_outside(guard: Guard, world: World, victim: Victim) -> None:
     cpus = os.sched_getaffinity(victim.pid)
     outcome = guard.attack(world, probe_limits, pid=victim.pid, address=victim.address)
     changed = victim.changed() or os.sched_getaffinity(victim.pid) != cpus
     guard.judge(outcome, changed)
+
+
+def probe_whole_user():
+    for which, name in ((2, "setpriority"), (3, "ioprio_set")):  # the user, whom 0 names as well
+        attempt(name, syscall, name, which, 0, 1 if which == 2 else 3 << 13)
+        attempt(name + " by number", syscall, name, which, os.getuid(), 1 if which == 2 else 3 << 13)
+
+
+@guards("outside-processes", control=False)  # it would slow down everything that this user runs
+def test_L094_priority_of_all_processes_of_the_user(guard: Guard, world: World, victim: Victim) -> None:
+    before = io_priority(victim.pid)
+    outcome = guard.attack(world, probe_whole_user)
+    guard.judge(outcome, victim.changed() or io_priority(victim.pid) != before)
+
+
+def io_priority(pid: int) -> int:
+    """Class and level of a process, ioprio_get(2)."""
+    number = NR["ioprio_set"] + 1
+    return int(ctypes.CDLL(None).syscall(number, 1, pid))
 
 
 def probe_steal(pid, numbers):

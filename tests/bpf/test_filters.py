@@ -265,7 +265,9 @@ def test_a_shared_host_is_out_of_reach():
             assert verdict(apart, name, 1, 2, 3) == ALLOW
             assert verdict(shared, name, 1, 2, 3) == EPERM
         for name, own, other in (("prlimit64", (0, 7), (1, 7)), ("setpriority", (0, 0), (0, 5)),
-                                 ("sched_setaffinity", (0, 8), (99, 8)), ("ioprio_set", (1, 0), (1, 5))):
+                                 ("sched_setaffinity", (0, 8), (99, 8)), ("ioprio_set", (1, 0), (1, 5)),
+                                 ("setpriority", (1, 0), (2, 0)), ("ioprio_set", (2, 0), (3, 0)),
+                                 ("setpriority", (1, 0), (7 << 32 | 2, 0))):
             assert verdict(apart, name, *other) == ALLOW
             assert verdict(shared, name, *own) == ALLOW
             assert verdict(shared, name, *other) == EPERM

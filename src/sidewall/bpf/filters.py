@@ -136,7 +136,7 @@ def _ranges(arch: str, mediate_unix: bool, shares_host: bool) -> list[tuple[int,
         for name in verdicts.SHARED_FIRST_ZERO:
             special[numbers[name]] = "first zero"
         for name in verdicts.SHARED_SECOND_ZERO:
-            special[numbers[name]] = "second zero"
+            special[numbers[name]] = f"own {name}"
     if mediate_unix:
         special[numbers[verdicts.MEDIATED]] = "ask"
     edges: dict[int, str] = {}
@@ -220,9 +220,14 @@ def _rules(asm: Assembler) -> None:
 
 def _own_process(asm: Assembler) -> None:
     """Calls that may only mean the caller itself, which they name by 0."""
-    for label, argument in (("first zero", 0), ("second zero", 1)):
-        asm.label(label)
-        asm.load(low(argument))
+    asm.label("first zero")
+    asm.load(low(0))
+    asm.branch(JEQ, 0, "allow", "eperm")
+    for name, user in verdicts.SHARED_SECOND_ZERO.items():
+        asm.label(f"own {name}")
+        asm.load(low(0))
+        asm.branch(JEQ, user, "eperm")
+        asm.load(low(1))
         asm.branch(JEQ, 0, "allow", "eperm")
 
 

@@ -71,12 +71,13 @@ BY_ARGUMENT = {
 }
 
 # Only where the cell shares the host's ipc and pid namespaces: what is shared by key or by name between all processes
-# of the user, and the tuning of other processes (a caller names itself by 0).
+# of the user, and the tuning of other processes (a caller names itself by 0).  Where the first argument says what the
+# second is a number of, one value means "all processes of the user", and 0 then is the caller's user: that one value.
 SHARED_EPERM = tuple("""
     shmget shmat shmctl msgget msgsnd msgrcv msgctl semget semop semctl semtimedop mq_open mq_unlink
 """.split())
 SHARED_FIRST_ZERO = ("prlimit64", "sched_setscheduler", "sched_setparam", "sched_setattr", "sched_setaffinity")
-SHARED_SECOND_ZERO = ("setpriority", "ioprio_set")
+SHARED_SECOND_ZERO = {"setpriority": 2, "ioprio_set": 3}
 
 # Allowed, unless connections to unix sockets are mediated: then the keeper outside is asked.
 MEDIATED = "connect"
