@@ -54,11 +54,15 @@ class KernelObjects(Protocol):
     def DuplicateHandle(self, source: Handle, *, access: int | None = None, inherit: bool = False) -> Handle:
         """Another handle of this process for the same object; ``access`` None: the same access."""
 
-    def DuplicateHandleTo(self, process: Handle, source: Handle, *, access: int | None = None) -> int:
+    def DuplicateHandleTo(self, process: Handle, source: Handle, *, access: int | None = None,
+                          inherit: bool = False) -> int:
         """A handle in another process, as the number that it has there; that process closes it."""
 
     def DuplicateHandleFrom(self, process: Handle, value: int, *, options: int = DUPLICATE_SAME_ACCESS) -> Handle:
         """A handle of another process, by its number there, as one of this process."""
+
+    def Received(self, value: int, what: str) -> Handle:
+        """A handle that another process made in this one, by its number: ours to close from now on."""
 
     def SetHandleInherit(self, handle: Handle, inherit: bool) -> None:
         """SetHandleInformation with HANDLE_FLAG_INHERIT."""
@@ -118,12 +122,16 @@ class NativeObjects:
         own = self.GetCurrentProcess()
         return self._own(self._duplicate(source, own, own, access, inherit, 0), source.what)
 
-    def DuplicateHandleTo(self, process: Handle, source: Handle, *, access: int | None = None) -> int:
-        return self._duplicate(source, self.GetCurrentProcess(), process, access, False, 0)
+    def DuplicateHandleTo(self, process: Handle, source: Handle, *, access: int | None = None,
+                          inherit: bool = False) -> int:
+        return self._duplicate(source, self.GetCurrentProcess(), process, access, inherit, 0)
 
     def DuplicateHandleFrom(self, process: Handle, value: int, *, options: int = DUPLICATE_SAME_ACCESS) -> Handle:
         what = f"handle 0x{value:X} of {process.what}"
         return self._own(self._duplicate(value, process, self.GetCurrentProcess(), None, False, options), what)
+
+    def Received(self, value: int, what: str) -> Handle:
+        return self._own(value, what)
 
     def SetHandleInherit(self, handle: Handle, inherit: bool) -> None:
         self._dll.SetHandleInformation(handle, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT if inherit else 0)

@@ -78,17 +78,29 @@ def start(api: Api, token: Handle | None, what: Line, variables: Variables, dire
 
     Raises FileNotFoundError, PermissionError, NotADirectoryError, OSError as ``subprocess`` does (``winerror`` set).
     """
-    kernel = api.kernel32
-    flags = (CREATE_SUSPENDED if suspended else 0) | (CREATE_NO_WINDOW if console is None else 0)
     copies: list[Handle] = []
     try:
         for descriptor in stdio or ():
-            copies.append(kernel.DuplicateHandle(handle_of(descriptor), inherit=True))
-        three = (copies[0], copies[1], copies[2]) if copies else _instead_of_ours(api)
-        with kernel.ProcThreadAttributeList(handles=copies, jobs=jobs, pseudo_console=console) as attributes:
+            copies.append(_copied(api, descriptor, what))
+        return start_with(api, token, what, variables, directory, stdio=copies, jobs=jobs, desktop=desktop,
+                          console=console, suspended=suspended)
+    finally:
+        for copy in copies:
+            copy.close()
+
+
+def start_with(api: Api, token: Handle | None, what: Line, variables: Variables, directory: str, *,
+               stdio: Sequence[Handle], jobs: Sequence[Handle], desktop: str | None, console: Handle | None = None,
+               suspended: bool = False) -> Started:
+    """The same with three inheritable handles, which stay the caller's; none with a ``console``."""
+    kernel = api.kernel32
+    flags = (CREATE_SUSPENDED if suspended else 0) | (CREATE_NO_WINDOW if console is None else 0)
+    try:
+        three = (stdio[0], stdio[1], stdio[2]) if stdio else _instead_of_ours(api)
+        with kernel.ProcThreadAttributeList(handles=stdio, jobs=jobs, pseudo_console=console) as attributes:
             info = StartInfo(command_line=what.line, application=what.application, directory=directory,
                              environment=variables.block, flags=flags, desktop=desktop, stdio=three,
-                             attributes=attributes, inherit=bool(copies))
+                             attributes=attributes, inherit=bool(stdio))
             if token is None:
                 return kernel.CreateProcessW(info)
             return api.advapi32.CreateProcessAsUserW(token, info)
@@ -96,9 +108,13 @@ def start(api: Api, token: Handle | None, what: Line, variables: Variables, dire
         raise _as_python(error, what, directory) from error
     except CallError as error:
         raise OSError(errno.E2BIG, error.message, what.application) from None
-    finally:
-        for copy in copies:
-            copy.close()
+
+
+def _copied(api: Api, descriptor: int, what: Line) -> Handle:
+    try:
+        return api.kernel32.DuplicateHandle(handle_of(descriptor), inherit=True)
+    except Win32Error as error:
+        raise _as_python(error, what, "") from error
 
 
 _NO_HANDLE = Borrowed(0, "no standard handle")
@@ -134,4 +150,4 @@ def _as_python(error: Win32Error, what: Line, directory: str) -> OSError:
     return made
 
 
-__all__ = ["Line", "line", "start"]
+__all__ = ["Line", "line", "start", "start_with"]
