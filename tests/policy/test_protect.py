@@ -26,7 +26,6 @@ WRITABLE = (
     "refs/heads/main", "refs/heads/a/config", "refs/heads/main.lock", "refs/stash", "refs/remotes/origin/hooks",
     "logs", "logs/HEAD",
     "logs/refs/heads/main", "rebase-merge", "rebase-merge/done", "rebase-apply/next", "sequencer/todo",
-    "rr-cache/x/preimage",
     "sharedindex.abc", "gc.pid", "gc.log", "AUTO_MERGE", "BISECT_LOG", "worktrees/w/HEAD", "worktrees/w/index.lock",
     "worktrees/w/logs/HEAD", "worktrees/w/refs/bisect/x", "worktrees/w/locked", "modules/sub/HEAD", "modules/sub/index",
     "modules/sub/objects/ab/cd", "modules/a/b/refs/heads/main", "modules/sub/modules/inner/HEAD",
@@ -47,7 +46,8 @@ HELD = (
     "worktrees", "worktrees/w", "worktrees/w/gitdir", "worktrees/w/commondir", "worktrees/w/config.worktree",
     "worktrees/w/config",
     "worktrees/w/hooks/x", "worktrees/w/modules/sub/config", "worktrees/w/worktrees/x/HEAD", "fsmonitor--daemon.ipc",
-    "evil",
+    "evil", "MERGE_RR", "MERGE_RR.lock", "rr-cache", "rr-cache/x/preimage", "worktrees/w/MERGE_RR",
+    "modules/sub/rr-cache/x/postimage",
     "CONFIG", "Hooks/x", "index/x", "common", "gitweb/x", "svn/x",
 )
 

@@ -46,10 +46,11 @@ def _namespace(policy: Policy, facts: LinuxFacts, layout: Layout) -> list[Guaran
                       + _some(layout.weak_names))
     elif not facts.scanned:
         names = _line("protected-names", PARTIAL, "read-only binds, placeholders, git overlay with carry-over",
-                      "the workspace is too large: deep directories are checked when the cell ends")
+                      "the workspace is too large: deep directories are looked through by and by, and when the "
+                      "cell ends")
     else:
         names = _line("protected-names", ENFORCED, "read-only binds, placeholders, git overlay with carry-over",
-                      "new names in subdirectories are found when the cell ends")
+                      "new names in subdirectories are found after commands, at the latest when the cell ends")
     sockets = "the keeper answers each connect" if facts.notify else "seccomp: no unix sockets"
     ports = _ports(layout)
     return [

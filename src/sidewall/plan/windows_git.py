@@ -5,9 +5,10 @@ Must not know: any file's content, how an edit is made.
 
 With ``git = "commit"`` a git directory gives Modify for what a commit writes.  Held in it: every entry that is there
 and not to be written, by a deny of its own; every name that steers git and is absent, by an empty placeholder that git
-takes for nothing.  One name cannot be held so: ``commondir`` (git refuses to work with an empty one) may come to be, as
-no access list tells one new name in a directory from another; it is looked for after each command and put away.  With
-``git = "read-only"`` the whole directory is held.
+takes for nothing.  Three names cannot be held so, as no access list tells one new name in a directory from another: git
+refuses to work with an empty ``commondir``, an empty ``rr-cache`` switches recording on, and a held ``MERGE_RR`` stops
+git once it is.  They may come to be, are looked for after each command and put away.  With ``git = "read-only"`` the
+whole directory is held.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 EMPTY_DIRECTORIES = ("branches", "hooks", "info", "modules", "remotes", "worktrees")
 EMPTY_FILES = ("config.worktree",)
 ALTERNATES = ("alternates", "http-alternates")
-UNHELD = ("commondir",)
+UNHELD = ("commondir", "rr-cache", "MERGE_RR")
 _FIXED = frozenset(("objects", "refs", "reftable"))
 
 
@@ -95,10 +96,10 @@ def _open(layout: Layout, path: str, listings: dict[tuple[str, ...], Listing]) -
     for name in EMPTY_FILES:
         if name not in entries:
             layout.place(f"{path}\\{name}", directory=False)
-    for name in UNHELD:
-        if name not in entries:
-            layout.git_watched.append(path)
-            layout.git_gaps.append(f"{path}\\{name} may come to be; it is put away after each command")
+    unheld = [name for name in UNHELD if name.lower() not in entries]
+    if unheld:
+        layout.git_watched.append(path)
+        layout.git_gaps.append(f"{path}\\{' or '.join(unheld)} may come to be; it is put away after each command")
     _alternates(layout, f"{path}\\objects", entries, listings)
 
 

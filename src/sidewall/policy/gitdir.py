@@ -5,13 +5,14 @@ Knows: gitrepository-layout(5).  Must not know: any file's content, any reposito
 An allow-list: objects, references, the index, logs and the state of operations in progress.  Not on it is whatever
 makes git run a program or look elsewhere: ``config``, ``config.worktree``, ``hooks``, ``info``, ``commondir``,
 ``gitdir``, ``objects/info/alternates``, ``remotes``, ``branches``, and the ``.git`` entry itself (a directory, or a
-file that names one).
+file that names one); nor recorded resolutions (``rr-cache``, ``MERGE_RR``): the next commit outside copies every file
+that they name, and a later merge replays them.
 """
 
 from __future__ import annotations
 
 _FILE_NAMES = (
-    "HEAD FETCH_HEAD ORIG_HEAD MERGE_HEAD MERGE_MSG MERGE_MODE MERGE_RR MERGE_AUTOSTASH AUTO_MERGE CHERRY_PICK_HEAD "
+    "HEAD FETCH_HEAD ORIG_HEAD MERGE_HEAD MERGE_MSG MERGE_MODE MERGE_AUTOSTASH AUTO_MERGE CHERRY_PICK_HEAD "
     "REVERT_HEAD REBASE_HEAD SQUASH_MSG COMMIT_EDITMSG TAG_EDITMSG NOTES_EDITMSG EDIT_DESCRIPTION ADD_EDIT.patch "
     "addp-hunk-edit.diff BISECT_HEAD BISECT_START BISECT_LOG BISECT_TERMS BISECT_NAMES BISECT_EXPECTED_REV "
     "BISECT_ANCESTORS_OK BISECT_FIRST_PARENT BISECT_RUN index packed-refs packed-refs.new shallow gc.pid gc.log"
@@ -19,7 +20,7 @@ _FILE_NAMES = (
 _FILES = frozenset(_FILE_NAMES.split())
 _TREES = frozenset(("objects", "refs", "logs", "reftable"))
 """Fixed directories: what lies in them may change, they themselves stay."""
-_STATES = frozenset(("rebase-merge", "rebase-apply", "sequencer", "rr-cache", "lfs", "NOTES_MERGE_WORKTREE"))
+_STATES = frozenset(("rebase-merge", "rebase-apply", "sequencer", "lfs", "NOTES_MERGE_WORKTREE"))
 """Directories that come and go as a whole."""
 _OBJECT_INFO = frozenset(("packs", "commit-graph", "commit-graphs"))
 _STEERING = frozenset(

@@ -107,7 +107,7 @@ def test_what_a_bounded_first_look_did_not_see_is_not_taken_for_new(workspace: P
     for number in range(10):
         git(workspace, "init", "-q", f"d{number}/own")
         git(workspace / f"d{number}/own", "config", "core.fsmonitor", "the user's")
-    monkeypatch.setattr(watch_scan, "_TICK_NS", 0)
+    monkeypatch.setattr(watch_scan, "TICK_NS", 0)
     time.sleep(0.05)
     watcher = watch(each=False)
     git(workspace, "init", "-q", "made")

@@ -13,8 +13,9 @@ import pytest
 
 import sidewall
 from sidewall import Sandbox
+from sidewall.platforms.contract import Held
 from sidewall.platforms.linux import watch as watch_module
-from sidewall.platforms.linux import watch_scan, watch_search
+from sidewall.platforms.linux import watch_aside, watch_scan, watch_search
 
 Trap = Callable[[], tuple[Path, bool]]
 
@@ -126,6 +127,52 @@ def test_repositories_where_nobody_else_looks(repository: Path, git, watch, trap
 
 
 @TIERS
+def test_those_are_found_while_the_cell_is_open(repository: Path, git, watch, trap: Trap, each: bool,
+                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came behind the round is found by the next."""
+    monkeypatch.setattr(watch_aside, "SLICE_SECONDS", 60.0)
+    git(repository, "init", "-q", "--bare", "own.git")
+    for number in range(20):
+        (repository / f"node_modules/p{number}/lib").mkdir(parents=True)
+    watcher = watch(each=each)
+    held: list[Held] = []
+    for places in (ASIDE, ("node_modules/p0/late",)):
+        for place in places:
+            hostile(submodule(repository, place, git), trap()[0])
+        for _ in range(2):
+            held += watcher.compare()
+            watcher.look()
+            held += watcher.deal(calm=True)
+    assert len(held) == 4 * (len(ASIDE) + 1), held
+    git(repository, "status")
+    git(repository, "commit", "-qm", "all")
+    assert not trap()[1]
+    assert watcher.compare(final=True) == ()
+
+
+def test_a_round_takes_a_little_of_each_look(repository: Path, watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(50):
+        (repository / f"node_modules/p{number}/lib").mkdir(parents=True)
+    watcher = watch(each=True)
+    seen: list[str] = []
+    real = watch_aside.aside
+
+    def counted(above: int, name: str, path: str, since_ns: int, found: watch_scan.Survey) -> list[str]:
+        seen.append(path)
+        return real(above, name, path, since_ns, found)
+
+    monkeypatch.setattr(watch_aside, "aside", counted)
+    monkeypatch.setattr(watch_aside, "SLICE_SECONDS", 0.0)
+    for _ in range(30):
+        before = len(seen)
+        watcher.look()
+        assert len(seen) - before == 1
+    monkeypatch.setattr(watch_aside, "SLICE_SECONDS", 60.0)
+    watcher.look()
+    assert len(seen) == len(set(seen)) == 101
+
+
+@TIERS
 def test_repositories_beyond_what_is_looked_through(repository: Path, git, watch, trap: Trap, each: bool,
                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_scan, "MOST_DIRECTORIES", 10)
@@ -142,7 +189,7 @@ def test_repositories_beyond_what_is_looked_through(repository: Path, git, watch
 def test_the_users_own_among_packages_stay(repository: Path, git, watch, monkeypatch: pytest.MonkeyPatch) -> None:
     inner = submodule(repository, "node_modules/a/b/c", git)
     git(inner.parent, "config", "core.editor", "mine")
-    monkeypatch.setattr(watch_scan, "_TICK_NS", 0)
+    monkeypatch.setattr(watch_scan, "TICK_NS", 0)
     time.sleep(0.05)
     watcher = watch(each=False)
     assert watcher.compare(final=True) == ()

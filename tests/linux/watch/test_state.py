@@ -240,3 +240,77 @@ def test_a_search_by_halves(repository: Path, git, watch, trap: Trap) -> None:
     assert not trap()[1]
     git(repository, "bisect", "reset")
     assert watcher.compare(final=True) == ()
+
+
+ONE, OTHER = "a" * 40, "b" * 40
+
+
+def plant_resolution(directory: Path, git, name: str = ONE) -> Path:
+    """Makes git copy a file outside of the repository into ``rr-cache`` with the next commit; where to."""
+    inner = Path(directory, git(directory, "rev-parse", "--path-format=absolute", "--git-common-dir").strip())
+    own = Path(directory, git(directory, "rev-parse", "--path-format=absolute", "--git-dir").strip())
+    (inner / "rr-cache" / name).mkdir(parents=True)
+    (inner / "rr-cache" / name / "preimage").write_text("x\n")
+    secret = directory.parent / "secret"
+    secret.write_text("a secret of the user's\n")
+    (own / "MERGE_RR").write_text(f"{name}\t../secret\0")
+    return inner / "rr-cache" / name / "postimage"
+
+
+def commit(directory: Path, git) -> None:
+    git(directory, "commit", "-q", "--allow-empty", "-m", "later")
+
+
+def test_a_secret_copied_by_way_of_recorded_resolutions_is_real(repository: Path, git) -> None:
+    copied = plant_resolution(repository, git)
+    commit(repository, git)
+    assert copied.read_text() == "a secret of the user's\n"
+
+
+@pytest.mark.parametrize("each", [True, False], ids=["without mounts", "with mounts"])
+def test_recorded_resolutions_are_not_replayed(repository: Path, places: list[Path], git, watch, each: bool) -> None:
+    watcher = watch(each=each)
+    fresh = new(repository, git)
+    targets = (*places, *fresh) if each else fresh
+    copied = [plant_resolution(place, git, f"{number}" * 40) for number, place in enumerate(targets)]
+    if each:
+        assert len(watcher.compare()) == 2 * len(places)
+    assert watcher.look()
+    assert len(watcher.deal(calm=True)) == 2 * len(fresh)
+    assert watcher.compare(final=True) == ()
+    for place in targets:
+        commit(place, git)
+    assert not [path for path in copied if path.parent.exists()]
+
+
+def test_the_users_own_resolutions_stay(repository: Path, git, watch) -> None:
+    plant_resolution(repository, git)
+    store = repository / ".git/rr-cache"
+    shutil.copytree(store / ONE, store / OTHER)
+    watcher = watch(each=True)
+    assert watcher.compare() == ()
+    (store / ONE / "thisimage").write_text("for a moment")
+    (store / ONE / "thisimage").unlink()
+    assert watcher.compare() == ()
+    (store / ONE / "preimage").write_text("y\n")
+    (store / OTHER / "postimage").write_text("planted")
+    with open(repository / ".git/MERGE_RR", "a") as stream:
+        stream.write(f"{OTHER}\tmore\0")
+    assert {item.path for item in watcher.compare()} == {
+        f"{store}/{ONE}", f"{store}/{OTHER}", f"{repository}/.git/MERGE_RR"}
+    assert watcher.compare(final=True) == ()
+    assert not list(store.iterdir())
+
+
+def test_very_many_resolutions_and_odd_ones(repository: Path, tmp_path: Path, watch) -> None:
+    watcher = watch(each=True)
+    store = repository / ".git/rr-cache"
+    for number in range(100):
+        (store / f"{number:040}").mkdir(parents=True)
+    assert [item.path for item in watcher.compare()] == [str(store)]
+    store.symlink_to(tmp_path)
+    (repository / ".git/MERGE_RR").mkdir()
+    assert {item.path for item in watcher.compare()} == {str(store), f"{repository}/.git/MERGE_RR"}
+    store.mkdir()
+    (store / "postimage").write_text("a file where a directory should be")
+    assert [item.path for item in watcher.compare(final=True)] == [f"{store}/postimage"]

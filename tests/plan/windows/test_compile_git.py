@@ -82,7 +82,7 @@ def test_names_that_steer_git_and_are_absent() -> None:
     assert line(plan, "protected-names").level == "partial"
     assert "commondir" in line(plan, "protected-names").reason
     (watched,) = [step for step in of(plan, Watch) if step.roots == (GIT,)]
-    assert watched.names == ("commondir",) and watched.each
+    assert watched.names == ("commondir", "rr-cache", "MERGE_RR") and watched.each
     assert "read-only" in line(plan, "protected-names").remedy
 
 

@@ -187,7 +187,8 @@ class Watcher:
         if self._search is None:
             from sidewall.platforms.linux.watch_search import Search
 
-            self._search = Search(self._roots, self._names, self._mounted, each=self.each)
+            self._search = Search(self._roots, self._names, self._mounted, each=self.each,
+                                  since_ns=self._began_ns)
         return self._search
 
     def close(self) -> None:

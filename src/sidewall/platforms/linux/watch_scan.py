@@ -28,20 +28,21 @@ repositories: git looks into one wherever an index names it, so none may be pass
 _MOST_TOUCHED = 5000
 
 _GIT_MARKS = frozenset(("HEAD", "objects", "refs", "commondir"))
-_STORES = frozenset(("objects", "refs", "logs"))
-_TICK_NS = 3_000_000_000
+STORES = frozenset(("objects", "refs", "logs"))
+TICK_NS = 3_000_000_000
+"""By so much a change time may lie before the clock's."""
 
 
 class Survey:
     """What was found, as paths relative to the root ('' for the root itself).
 
     ``names`` are entries with a protected name; ``git`` entries called ``.git``; ``bare`` directories that are a git
-    directory by what they hold.  ``directories`` were seen, ``searched`` also looked through, ``closed`` may not be.
-    ``listed`` says of searched directories how to tell that they are unchanged, which directories are in them, and what
-    was found in them.
+    directory by what they hold.  ``directories`` were seen, ``searched`` also looked through, ``closed`` may not be,
+    ``aside`` were passed over.  ``listed`` says of searched directories how to tell that they are unchanged, which
+    directories are in them, and what was found in them.
     """
 
-    __slots__ = ("bare", "closed", "complete", "directories", "git", "listed", "names", "searched")
+    __slots__ = ("aside", "bare", "closed", "complete", "directories", "git", "listed", "names", "searched")
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -50,6 +51,7 @@ class Survey:
         self.directories: set[str] = set()
         self.searched: set[str] = set()
         self.closed: set[str] = set()
+        self.aside: list[str] = []
         self.listed: dict[str, tuple[Signature, list[str], tuple[str, ...]]] = {}
         self.complete = True
 
@@ -88,21 +90,22 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, l
     # Directories wait in groups of siblings, so that the one above is opened once for all of them.
     waiting: list[tuple[str, list[str], bool]] = [("", [""], False)]
     try:
-        for parent, children, aside in waiting:
+        for parent, children, packages in waiting:
             try:
                 above = tree.directory(parent)
             except OSError:
                 continue
             for child in children:
                 path = join(parent, child) if child else ""
-                if aside or child in UNSEARCHED or path in passed:
+                if packages or child in UNSEARCHED or path in passed:
                     if not since_ns:
+                        found.aside.append(path)
                         continue
                     asides += 1
                     if asides > MOST_ASIDE or path.count("/") >= DEEPEST:
                         found.complete = False
                         continue
-                    below = _aside(above, child, path, since_ns - _TICK_NS, found)
+                    below = aside(above, child, path, since_ns - TICK_NS, found)
                     if below:
                         waiting.append((path, below, True))
                     continue
@@ -110,7 +113,7 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, l
                     found.complete = False
                     if not since_ns:
                         return found
-                    below = _aside(above, child or ".", path, since_ns - _TICK_NS, found)
+                    below = aside(above, child or ".", path, since_ns - TICK_NS, found)
                     if below:
                         waiting.append((path, below, True))
                     continue
@@ -128,8 +131,8 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, l
                 below = _search(above, child or ".", path, wanted, notable, found)
                 if path in found.bare and (before is None or path in before.bare or not before.saw(path)):
                     # Only of a git directory that was always one: a command could make the user's look like one.
-                    stores = [name for name in below if name in _STORES] if since_ns else []
-                    below = [name for name in below if name not in _STORES]
+                    stores = [name for name in below if name in STORES] if since_ns else []
+                    below = [name for name in below if name not in STORES]
                     if stores:
                         waiting.append((path, stores, True))
                 if path in found.listed:
@@ -193,9 +196,9 @@ def _search(above: int, name: str, path: str, wanted: frozenset[str], notable: f
     return below
 
 
-def _aside(above: int, name: str, path: str, since_ns: int, found: Survey) -> list[str]:
+def aside(above: int, name: str, path: str, since_ns: int, found: Survey) -> list[str]:
     """Adds one directory that is a git directory or has one called ``.git``, if that was touched; the directories
-    in it."""
+    in it.  ``above`` is a descriptor of the directory that holds it.  Never raises OSError."""
     below: list[str] = []
     marks: set[str] = set()
     try:
@@ -246,7 +249,7 @@ def _touched(above: int, name: str, since_ns: int, left: list[int], depth: int =
         return True
     try:
         return depth >= DEEPEST or any(_touched(fd, child, since_ns, left, depth + 1)
-                                       for child in os.listdir(fd) if depth or child not in _STORES)
+                                       for child in os.listdir(fd) if depth or child not in STORES)
     except OSError:
         return True
     finally:

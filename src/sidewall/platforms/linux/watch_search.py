@@ -12,8 +12,9 @@ import os
 import time
 
 from sidewall.platforms.linux import watch_record as record
+from sidewall.platforms.linux.watch_aside import Round
 from sidewall.platforms.linux.watch_restore import NOTICED
-from sidewall.platforms.linux.watch_scan import survey
+from sidewall.platforms.linux.watch_scan import TICK_NS, survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,10 +33,13 @@ class Search:
     """The search in the roots of one watcher, which have been looked through before (``Root.before``).
 
     ``mounted`` are absolute paths that mounts hold.  ``each``: new files with a protected name are taken away.
+    ``since_ns`` is when the cell was made.
     """
 
-    def __init__(self, roots: list[Root], names: tuple[str, ...], mounted: frozenset[str], *, each: bool) -> None:
+    def __init__(self, roots: list[Root], names: tuple[str, ...], mounted: frozenset[str], *, each: bool,
+                 since_ns: int) -> None:
         self._roots = roots
+        self._rounds = [Round(root.fd, since_ns - TICK_NS) for root in roots]
         self._names = names
         self._mounted = mounted
         self._each = each
@@ -46,10 +50,14 @@ class Search:
         """Looks through the roots; whether there is anything to deal with, or to say.  ``since_ns``: see ``survey``."""
         now = time.monotonic()
         seen: dict[str, float] = {}
-        for root in self._roots:
+        for root, others in zip(self._roots, self._rounds, strict=True):
             before = root.before
             root.last = found = survey(root.fd, self._names, before=before, last=root.last,
                                        since_ns=since_ns)
+            if not since_ns:
+                others.go_on(found)
+            found.git |= others.found.git
+            found.bare |= others.found.bare
             for path in (*self._new(root, found.git - before.git), *self._new(root, found.bare - before.bare),
                          *self._new(root, found.names - before.names)):
                 absolute = root.absolute(path)

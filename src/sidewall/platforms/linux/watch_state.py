@@ -2,7 +2,7 @@
 
 Knows: that `git checkout -- .` writes to whatever path the index names, also to `.git/hooks`, and that `git rebase
 --continue` runs the `exec` lines of its list.  Must not know: the formats (``gitindex``, ``gitsequence``), which git
-directories there are.
+directories there are; references (``watch_refs``), recorded resolutions (``watch_resolutions``).
 
 What cannot do harm stays as it is; the rest is taken away, and git goes on without: `git reset` makes another index.
 """
@@ -16,6 +16,7 @@ import stat
 from sidewall.platforms.linux import gitfiles
 from sidewall.platforms.linux.watch_record import look, open_directory, read, settled, signature
 from sidewall.platforms.linux.watch_refs import References
+from sidewall.platforms.linux.watch_resolutions import Resolutions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,13 +33,15 @@ _SHA256 = re.compile(rb"(?im)^\s*objectformat\s*=\s*\"?sha256")
 
 
 class State:
-    """The index, references and interrupted operations of one git directory: those found right, or there before."""
+    """The index, references, resolutions and interrupted operations of one git directory: those found right, or there
+    before."""
 
-    __slots__ = ("_known", "_references")
+    __slots__ = ("_known", "_references", "_resolutions")
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[Signature, ...]] = {}
         self._references = References()
+        self._resolutions = Resolutions()
 
     def record(self, fd: int) -> None:
         """Remembers what there is in the git directory ``fd``: it is the user's.  Never raises OSError."""
@@ -49,6 +52,7 @@ class State:
                 continue
             if found:
                 self._known[name] = found
+        self._resolutions.record(fd)
         tree = gitfiles.Tree(fd)
         try:
             self._references.record(tree)
@@ -61,6 +65,7 @@ class State:
         for name in ("index", *GROUPS, *BISECT):
             with restorer.guard(f"{path}/{name}"):
                 self._one(fd, name, path, restorer, config)
+        self._resolutions.check(fd, path, restorer)
         tree = gitfiles.Tree(fd)
         try:
             self._references.check(tree, path, restorer)
