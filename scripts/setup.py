@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,16 +34,34 @@ def main() -> int:
     if not installer:
         print(f"setup: {how_to_get_pip()}", file=sys.stderr)
         return 1
-    steps = (
-        [*installer, "--require-hashes", "-r", os.fspath(LOCK)],
-        [*installer, "--no-deps", "--no-build-isolation", "-e", os.fspath(ROOT)],
-    )
-    for step in steps:
-        if subprocess.run(step, cwd=ROOT).returncode != 0:
-            print(f"setup: failed: {' '.join(step)}", file=sys.stderr)
-            return 1
+    if "pip" in installer and not newer_pip(installer):
+        return 1
+    installer = installer_for(environment)
+    locked = "--no-deps", "--require-hashes", "-r", os.fspath(LOCK)
+    itself = "--no-deps", "--no-build-isolation", "-e", os.fspath(ROOT)
+    if not (done([*installer, *locked]) and done([*installer, *itself])):
+        return 1
     stamp.write_text(digest)
     return 0
+
+
+def newer_pip(installer: list[str]) -> bool:
+    """The locked pip first: the one that a Python brings takes several times as long for all the others."""
+    lines = LOCK.read_text().splitlines(keepends=True)
+    start = next(number for number, line in enumerate(lines) if line.startswith("pip=="))
+    end = next(number for number in range(start, len(lines)) if not lines[number].rstrip().endswith("\\"))
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as entry:
+        entry.writelines(lines[start : end + 1])
+        entry.flush()
+        return done([*installer, "--no-deps", "--require-hashes", "-r", entry.name])
+
+
+def done(step: list[str]) -> bool:
+    """Whether a step succeeded; says which one did not."""
+    if subprocess.run(step, cwd=ROOT).returncode == 0:
+        return True
+    print(f"setup: failed: {' '.join(step)}", file=sys.stderr)
+    return False
 
 
 def fingerprint() -> str:
@@ -97,7 +116,8 @@ def installers(python: str) -> list[tuple[list[str], list[str]]]:
     """(probe, install command) of everything that could install for the interpreter ``python``, plainest first."""
     pips = [[python, "-m", "pip"], [sys.executable, "-m", "pip", "--python", python]]
     pips += [[found, "--python", python] for name in ("pip3", "pip") if (found := shutil.which(name))]
-    pairs = [([*pip, "--version"], [*pip, "install", "--quiet"]) for pip in pips]
+    # Python compiles what is imported: most of it never is.
+    pairs = [([*pip, "--version"], [*pip, "install", "--quiet", "--no-compile"]) for pip in pips]
     if uv := shutil.which("uv"):
         pairs.append(([uv, "--version"], [uv, "pip", "install", "--quiet", "--python", python]))
     return pairs

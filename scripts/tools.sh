@@ -14,9 +14,6 @@ if [ "$(id -u)" -eq 0 ]; then
     ls /usr/lib/*/samba/vfs/acl_xattr.so >/dev/null 2>&1 || missing="$missing samba-vfs-modules"
 fi
 
-# The Windows lane has a Python of its own, under Wine; where it cannot be, the lane is skipped and says why.
-"$(dirname "$0")/wine.sh" >/dev/null 2>&1 || "$(dirname "$0")/wine.sh" --can >/dev/null || true
-
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
