@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.desktops import Surroundings
     from sidewall.platforms.windows.handles import Handle
     from sidewall.platforms.windows.lease import AccessLists
-    from sidewall.platforms.windows.probe import Probe
+    from sidewall.platforms.windows.probe import Place, Probe
     from sidewall.platforms.windows.watch import Watcher
     from sidewall.policy.model import Policy
 
@@ -112,6 +112,7 @@ class _Made:
         self._job: Handle | None = None
         self._surroundings: Surroundings | None = None
         self._probe: Probe | None = None
+        self._place: Place | None = None
         self._missing: list[Unenforced] = []
         self._temporary = ""
         self._watcher: Watcher | None = None
@@ -131,9 +132,7 @@ class _Made:
         if self._probe is not None:
             self._lists(lists)
             self._private()
-            self._missing += self._probe.finish()
-            self._probe.close()
-            self._probe = None
+            self._missing += self._tried()
             self._refuse_beyond()
             self._watch()
         job, token, self._job, self._token = self._job, self._token, None, None
@@ -164,9 +163,11 @@ class _Made:
         if place is None or self._job is None:
             raise MachineError("a plan for a token names no place for a private directory", hint="make the plan anew")
         desktop = self._surroundings.name if self._surroundings else None
+        self._place = probe.Place(api, place.parent, recipe.user, recipe.user)
+        target = self._place.target
 
         def start(token: Handle, job: Handle) -> Probe:
-            return probe.Probe(api, token, recipe, job, desktop, place.parent, variables, system)
+            return probe.Probe(api, token, recipe, job, desktop, target, variables, system)
 
         try:
             self._probe = start(self._token, self._job)
@@ -178,6 +179,15 @@ class _Made:
             except OSError as error:
                 raise MachineError(f"no program starts with the sandbox's token: {error.strerror}",
                                    hint="try --tier token; `sidewall doctor` looks at the machine") from error
+
+    def _tried(self) -> list[Unenforced]:
+        """What the program found that was started to try the sandbox."""
+        assert self._probe is not None and self._place is not None
+        missing = [*self._probe.finish(), *self._place.missing()]
+        self._probe.close()
+        self._place.close()
+        self._probe = self._place = None
+        return missing
 
     def _without_ui(self) -> None:
         """Another job, without limits on windows and clipboard; what the plan says of that is lowered."""
@@ -229,8 +239,9 @@ class _Made:
         """Gives back what was made, the last first."""
         if self._watcher is not None:
             self._watcher.close()
-        if self._probe is not None:
-            self._probe.close()
+        for tried in (self._probe, self._place):
+            if tried is not None:
+                tried.close()
         for handle in (self._job, self._token):
             if handle is not None:
                 handle.close()

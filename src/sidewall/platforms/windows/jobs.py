@@ -78,18 +78,23 @@ def _limits_missing(api: Api, job: Handle, step: Job) -> list[Unenforced]:
 def _ui(api: Api, job: Handle, step: Job) -> list[Unenforced]:
     if not step.ui:
         return []
-    kernel = api.kernel32
-    if kernel.IsProcessInJob(None, None):
+    if api.kernel32.IsProcessInJob(None, None):
         # Everything that we start is in our job too, and a job within a job is refused with such limits.
         return [Unenforced(facility=JOB_UI, reason="the caller runs in a job itself, and a job within a job has no "
                            "limits on windows and clipboard")]
+    return limit_ui(api, job, step.ui)
+
+
+def limit_ui(api: Api, job: Handle, ui: int) -> list[Unenforced]:
+    """Sets the limits on windows and clipboard (0: none); what of them is not there when they are read back."""
+    kernel = api.kernel32
     lost = Unenforced(facility=JOB_UI, reason="the job forgets its limits on windows and clipboard")
     try:
-        kernel.SetInformationJobObject(job, JOBOBJECT_BASIC_UI_RESTRICTIONS(step.ui))
+        kernel.SetInformationJobObject(job, JOBOBJECT_BASIC_UI_RESTRICTIONS(ui))
         got = kernel.QueryInformationJobObject(job, JOBOBJECT_BASIC_UI_RESTRICTIONS)
     except ApiError:
         return [lost]
-    return [] if got.UIRestrictionsClass == step.ui else [lost]
+    return [] if got.UIRestrictionsClass == ui else [lost]
 
 
 def running(api: Api, job: Handle) -> int:
@@ -111,4 +116,4 @@ def end(api: Api, job: Handle) -> bool:
     return True
 
 
-__all__ = ["KILLED", "end", "make", "running"]
+__all__ = ["KILLED", "end", "limit_ui", "make", "running"]

@@ -20,6 +20,7 @@ from sidewall.platforms.windows.prototypes import STATUS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from sidewall.nt.sid import Sid
     from sidewall.plan.windows_steps import Environment, TokenRecipe
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.handles import Handle
@@ -31,12 +32,34 @@ FATAL = 0xC0000000
 """Exit codes from here on are the kernel's: the program did not come to its first line."""
 
 
+class Place:
+    """A directory granted to ``whom``, not to what a sandbox is granted; a name in it that must not come to be."""
+
+    def __init__(self, api: Api, parent: str, owner: Sid, whom: Sid) -> None:
+        """Makes it.  ``parent`` is a directory of the user, ``owner``.  Raises Win32Error."""
+        # Whatever the user's own temporary directory grants to others.
+        also = f"(A;OICI;FA;;;{whom})" if whom != owner else ""
+        dacl = f"D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;{owner}){also}"
+        self._directory = temporary.make(api, PrivateTemp(parent=parent, sddl=dacl))
+        self.target = f"{self._directory}\\{WRITTEN}"
+
+    def missing(self) -> tuple[Unenforced, ...]:
+        """What does not hold, once the program has ended."""
+        if not os.path.isdir(self._directory) or os.path.exists(f"{self._directory}\\{WRITTEN}"):
+            return (Unenforced(facility=FILES, reason="a program wrote where nothing is granted to it"),)
+        return ()
+
+    def close(self) -> None:
+        """Removes it.  Idempotent."""
+        temporary.remove(self._directory)
+
+
 class Probe:
-    """A started probe.  ``finish`` waits for its end and gives what does not hold; ``close`` undoes all of it."""
+    """A started probe.  ``finish`` waits for its end and gives what does not hold; ``close`` ends it."""
 
     def __init__(self, api: Api, token: Handle, recipe: TokenRecipe, job: Handle, desktop: str | None,
-                 parent: str, variables: Environment | None, system: str) -> None:
-        """Starts it.  ``parent`` is a directory of the user in which a directory can be made.
+                 target: str, variables: Environment | None, system: str) -> None:
+        """Starts it; it tries to write the file ``target``.
 
         Raises MachineError, and OSError when no program can be started with this token.
         """
@@ -44,15 +67,11 @@ class Probe:
         self._missing: list[Unenforced] = []
         self._process: Started | None = None
         self._null = -1
-        # Whatever the user's own temporary directory grants to others.
-        dacl = f"D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;{recipe.user})"
-        self._directory = temporary.make(api, PrivateTemp(parent=parent, sddl=dacl))
         try:
             self._null = os.open(os.devnull, os.O_RDWR)
             shell = f"{system}\\{process.SHELL}"
             # A name of a user may have anything in it; what a variable holds is not read as a part of the line.
             line = process.Line(application=shell, line=f'{process.SHELL} /d /v:off /s /c "echo x> "%{VARIABLE}%""')
-            target = f"{self._directory}\\{WRITTEN}"
             composed = environment.compose({VARIABLE.encode(): target.encode("utf-8", "surrogatepass")}, variables, "")
             own = api.kernel32.CreateJobObjectW()
             with own:
@@ -86,12 +105,10 @@ class Probe:
             told = failure("the start of a program in the sandbox", STATUS, code)
             hint = told.hint or "try --tier token; `sidewall doctor` looks at the machine"
             raise MachineError(told.message, hint=hint)
-        if not os.path.isdir(self._directory) or os.path.exists(f"{self._directory}\\{WRITTEN}"):
-            self._missing.append(Unenforced(facility=FILES, reason="a program wrote where nothing is granted to it"))
         return tuple(dict.fromkeys(self._missing))
 
     def close(self) -> None:
-        """Ends it and removes what was made.  Idempotent."""
+        """Ends it.  Idempotent."""
         started, self._process = self._process, None
         if started is not None:
             if self._api.kernel32.WaitForSingleObject(started.process, 0) != WAIT_OBJECT_0:
@@ -101,7 +118,6 @@ class Probe:
         if self._null >= 0:
             os.close(self._null)
             self._null = -1
-        temporary.remove(self._directory)
 
 
-__all__ = ["Probe"]
+__all__ = ["Place", "Probe"]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from sidewall.nt.access_check import access_check
 from sidewall.nt.mask import FILE_ALL_ACCESS, FILE_GENERIC_READ, FILE_GENERIC_WRITE, MAPPINGS
 from sidewall.nt.sddl import parse
+from sidewall.nt.token import SE_GROUP_ENABLED
 from sidewall.plan.windows_token import result
 from sidewall.plan.windows_unenforced import DENY_ONLY, RESTRICTING, WRITE_RESTRICTED, Unenforced
 from sidewall.platforms.windows import constants_security as constants
@@ -53,6 +54,11 @@ def cases(recipe: TokenRecipe) -> tuple[Case, ...]:
         Case(facility=WRITE_RESTRICTED, sddl=f"O:SYG:SYD:{everything}", mask=FILE_GENERIC_READ),
         Case(facility=WRITE_RESTRICTED, sddl=f"O:SYG:SYD:{everything}", mask=0x2),
     ]
+    # In the account tier the account itself is a restricting SID; what a group of its is granted must not do.
+    others = [sid for sid, bits in recipe.groups if bits & SE_GROUP_ENABLED and sid not in recipe.disable
+              and sid not in recipe.restricting]
+    asked += [Case(facility=RESTRICTING, sddl=f"O:SYG:SYD:(A;;{FILE_ALL_ACCESS:#x};;;{sid})", mask=FILE_GENERIC_WRITE)
+              for sid in others[:1]]
     for sid in recipe.disable:
         asked.append(Case(facility=DENY_ONLY, mask=FILE_GENERIC_READ,
                           sddl=f"O:SYG:SYD:(A;;{FILE_ALL_ACCESS:#x};;;{sid})(A;;{FILE_ALL_ACCESS:#x};;;{capability})"))

@@ -1,0 +1,83 @@
+"""The program that runs in the sandbox's account: it starts commands for the owner, and ends with it.
+
+    python runner.py PIPE OWNER-PROCESS OWNER-SID
+
+Knows: how it is started, how it ends.  Must not know: sessions, policies, configuration; it imports the standard
+library and this platform's facilities.
+
+Nothing on its command line is a secret: a pipe's name, and who must be at its other end.  Its handle is the only one on
+the job of its commands, so they end with it; it ends when the pipe ends, or says what it must not; and the owner's own
+job ends both.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "__main__":  # started by path, isolated: the package is where this file is
+    _HERE = os.path.abspath(__file__)
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(_HERE)))))
+
+from sidewall.errors import SidewallError
+from sidewall.nt.sid import Sid
+from sidewall.platforms.frames import FrameError
+from sidewall.platforms.windows import runner_hands, runner_pipe
+from sidewall.platforms.windows.runner_service import Service
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sidewall.platforms.windows.api import Api
+
+NO_ERROR_BOXES = 0x8003
+"""SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SEM_NOOPENFILEERRORBOX: nobody sees a box."""
+DONE, USAGE, REFUSED, BROKEN = 0, 64, 65, 66
+"""Exit codes: the owner ended the conversation; the command line is none; the other end is not whom it should be; the
+owner said what it must not."""
+
+
+def main(words: Sequence[str], api: Api) -> int:
+    """The runner; its exit code."""
+    if len(words) != 3 or not words[0].startswith(runner_pipe.PREFIX) or not words[1].isdigit():
+        return USAGE
+    try:
+        owner = Sid(words[2])
+    except SidewallError:
+        return USAGE
+    try:
+        api.kernel32.SetErrorMode(NO_ERROR_BOXES)
+        runner_hands.guard_own(api, owner)
+        pipe = runner_pipe.Pipe(api, runner_pipe.connect(api, words[0], int(words[1]), owner))
+        hands = runner_hands.WindowsHands(api)
+    except SidewallError as error:
+        return _told(error, REFUSED)
+    try:
+        Service(pipe, hands, os.urandom(16).hex()).serve()
+    except FrameError as error:
+        return _told(error, BROKEN)
+    except SidewallError:
+        return DONE  # nobody is there any more
+    finally:
+        hands.close()
+    return DONE
+
+
+def _told(error: SidewallError, code: int) -> int:
+    try:
+        print(f"sidewall runner: {error}", file=sys.stderr, flush=True)
+    except (OSError, ValueError, AttributeError):
+        pass  # there is nobody to tell
+    return code
+
+
+if __name__ == "__main__":
+    from sidewall.platforms.windows.api import native
+
+    _CODE = main(sys.argv[1:], native())
+    # Threads that wait for commands are not waited for: the commands have ended with the job.
+    os._exit(_CODE)
+
+
+__all__ = ["main"]
