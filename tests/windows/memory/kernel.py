@@ -13,10 +13,21 @@ from sidewall.nt.descriptor import SecurityDescriptor
 from sidewall.platforms.windows import constants_files as constants
 from sidewall.platforms.windows.errors import failure
 from sidewall.platforms.windows.handles import Borrowed, Handle
-from sidewall.platforms.windows.kernel32_files import DirectoryEntry
+from sidewall.platforms.windows.kernel32_files import SHARE_ALL, DirectoryEntry
 from sidewall.platforms.windows.prototypes import LAST
 
 ADD_FILE, ADD_DIRECTORY, DELETE, DELETE_CHILD = 0x2, 0x4, 0x10000, 0x40
+READS, WRITES = 0xA0000021, 0x50000006
+"""Accesses for which a handle must be shared, by FILE_SHARE_READ and FILE_SHARE_WRITE; one with none of them and not
+DELETE is in nobody's way."""
+EPOCH = 116_444_736_000_000_000
+
+
+def _together(access: int, share: int) -> bool:
+    """Whether a handle with this access may be open beside one that shares this much."""
+    return not ((access & READS and not share & constants.FILE_SHARE_READ)
+                or (access & WRITES and not share & constants.FILE_SHARE_WRITE)
+                or (access & DELETE and not share & constants.FILE_SHARE_DELETE))
 
 
 class OpenFile(Handle):
@@ -76,18 +87,24 @@ class Kernel(Facade):
         if path.upper() in self.windows.files:
             raise failure(call, LAST, 80 if data is not None else 183, target=path)
         own = SecurityDescriptor.from_bytes(security) if security else parent.descriptor
-        made = File(own.replace(owner=own.owner or self.person.user, group=own.group or known.USERS), data)
+        made = File(own.replace(owner=own.owner or self.person.user, group=own.group or known.USERS), data,
+                    self.windows.now)
         self.windows.files[path.upper()] = made
         return made
 
-    def CreateFileW(self, path: str, access: int, disposition: int, *, security: bytes | None = None,
-                    **_: Any) -> Handle:
+    def CreateFileW(self, path: str, access: int, disposition: int, *, share: int = SHARE_ALL,
+                    security: bytes | None = None, **_: Any) -> Handle:
         if disposition == constants.CREATE_NEW:
             file = self._make("CreateFileW", path, security, b"")
         else:
             file = self._find("CreateFileW", path)
             self._may("CreateFileW", file, access, path)
-        opened = OpenFile(1, lambda value: None, path)
+        entry = (access, share) if access & (READS | WRITES | DELETE) else (0, SHARE_ALL)
+        for other, shared in file.opens:
+            if not _together(entry[0], shared) or not _together(other, entry[1]):
+                raise failure("CreateFileW", LAST, 32, target=path)
+        file.opens.append(entry)
+        opened = OpenFile(1, lambda value: file.opens.remove(entry), path)
         opened.file, opened.at = file, 0
         return opened
 
@@ -97,15 +114,21 @@ class Kernel(Facade):
         return data
 
     def WriteFile(self, handle: Any, data: bytes) -> int:
-        part = data[:100]  # a disk may take less than it is given
+        part = data[:100] if len(data) < 10_000 else data  # a disk may take less than it is given
         handle.file.data += part
+        handle.file.written = self.windows.now
         return len(part)
 
     def FlushFileBuffers(self, handle: Handle) -> None:
         return
 
     def GetFileInformationByHandle(self, handle: Any) -> Any:
-        return types.SimpleNamespace(dwFileAttributes=constants.FILE_ATTRIBUTE_NORMAL, nNumberOfLinks=1)
+        file: File = handle.file
+        written = EPOCH + int(file.written * 1e7)
+        return types.SimpleNamespace(
+            dwFileAttributes=file.attributes, nNumberOfLinks=file.links, nFileSizeHigh=0,
+            nFileSizeLow=len(file.data or b""), nFileIndexHigh=0, nFileIndexLow=file.number,
+            ftLastWriteTime=types.SimpleNamespace(dwHighDateTime=written >> 32, dwLowDateTime=written & 0xFFFFFFFF))
 
     def MoveFileExW(self, old: str, new: str, flags: int) -> None:
         file = self._find("MoveFileExW", old)
@@ -119,6 +142,10 @@ class Kernel(Facade):
         file = self._find("DeleteFileW", path)
         if not self.person.may(file.descriptor, DELETE, "file"):
             self._may("DeleteFileW", self._parent("DeleteFileW", path), DELETE_CHILD, path)
+        if file.running:
+            raise failure("DeleteFileW", LAST, 5, target=path)
+        if any(not shared & constants.FILE_SHARE_DELETE for _, shared in file.opens):
+            raise failure("DeleteFileW", LAST, 32, target=path)
         del self.windows.files[path.upper()]
 
     def CreateDirectoryW(self, path: str, *, security: bytes | None = None) -> None:

@@ -92,6 +92,10 @@ class Advapi(Facade):
         self.windows.key_security[key] = SecurityDescriptor(owner=known.ADMINISTRATORS, group=known.SYSTEM,
                                                             dacl=Acl.from_bytes(dacl))
 
+    def GetKernelObjectSecurity(self, handle: Any, what: int) -> bytes:
+        descriptor: SecurityDescriptor = handle.file.descriptor
+        return descriptor.to_bytes()
+
     def LogonUserW(self, user: str, domain: str | None, password: str, **_: Any) -> Handle:
         found = self.windows.accounts[user.lower()]
         self.windows.logons.append(user)

@@ -7,6 +7,7 @@ administrator where Windows asks for one.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from sidewall.nt.sddl import parse
 from sidewall.nt.sid import Sid
 from sidewall.nt.token import Group, Token
 from sidewall.plan.windows_token import USUAL
+from sidewall.platforms.windows.constants_files import FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_NORMAL
 from sidewall.platforms.windows.errors import failure
 from sidewall.platforms.windows.handles import Handle
 from sidewall.platforms.windows.machine import Machine
@@ -68,10 +70,20 @@ class Account:
 
 
 class File:
-    def __init__(self, descriptor: SecurityDescriptor, data: bytes | None) -> None:
+    """``data`` is None for a directory.  ``opens`` are the accesses and shares of its open handles."""
+
+    _numbers = itertools.count(1000)
+
+    def __init__(self, descriptor: SecurityDescriptor, data: bytes | None, written: float = 0) -> None:
         self.descriptor = descriptor
         self.data = data
-        """None for a directory."""
+        self.number = next(self._numbers)
+        self.written = written
+        self.attributes = FILE_ATTRIBUTE_DIRECTORY if data is None else FILE_ATTRIBUTE_NORMAL
+        self.links = 1
+        self.opens: list[tuple[int, int]] = []
+        self.running = 0
+        """Processes that were started from it."""
 
 
 class Windows:
