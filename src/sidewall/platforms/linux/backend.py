@@ -9,16 +9,15 @@ from __future__ import annotations
 import marshal
 import os
 
-from sidewall.errors import InternalError, MachineError, SystemCallError
+from sidewall.errors import InternalError, MachineError
 from sidewall.plan import steps
 from sidewall.plan.linux import kinds_for
-from sidewall.platforms.linux import facts, wire
+from sidewall.platforms.linux import answers, facts, wire
 from sidewall.platforms.linux import spare as spares
 from sidewall.platforms.linux.cell import LinuxCell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _socket
     from typing import Any
 
     from sidewall.plan.facts import LinuxFacts
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from sidewall.platforms.linux.lease import Lease, Temporary
     from sidewall.platforms.linux.watch import Watcher
     from sidewall.policy.model import Policy
-
-_SECONDS = 60.0
 
 
 class LinuxBackend:
@@ -60,7 +57,7 @@ class LinuxBackend:
             made.watch(plan)
             made.tidy()
             made.repositories(plan)
-            root, *layers = _receive(spare)
+            root, *layers = answers.layers(spare)
             carries = made.carries(layers)
         except BaseException:
             spare.discard()
@@ -120,12 +117,7 @@ class _Made:
             if isinstance(step, steps.ResourceLimits) and step.cgroup:
                 # The keeper makes it: whatever becomes of us meanwhile, it is removed.
                 wire.send(spare.administration, marshal.dumps({"group": (step.cgroup, step.settings)}))
-                word, _, errno = _answer(spare.administration).partition(b" ")
-                if word == b"refused":
-                    raise SystemCallError(
-                        f"cannot limit the cell by control group {step.cgroup}: {os.strerror(int(errno))}",
-                        step="limits", call="write", target=step.cgroup, errno=int(errno),
-                        hint="drop limits.memory, or let systemd delegate the controllers")
+                answers.grouped(spare.administration, step.cgroup)
 
     def watch(self, plan: Plan) -> None:
         for step in plan.steps:
@@ -214,61 +206,10 @@ def _send(spare: spares.Spare, plan: Plan, temporary: str) -> None:
 
     try:
         wire.send_request(spare.control, lower.lower(plan, temporary))
+    except ConnectionError:
+        raise answers.gone(spare) from None
     except OSError as error:
-        raise _silent(error) from None
-
-
-def _answer(administration: _socket.socket) -> bytes:
-    """What the keeper says.  Raises MachineError when that is nothing."""
-    administration.settimeout(_SECONDS)
-    try:
-        data = administration.recv(64)
-    except OSError as error:
-        raise _silent(error) from None
-    finally:
-        administration.settimeout(None)
-    if not data:
-        raise MachineError("the cell process ended while the cell was made",
-                           hint="`sidewall doctor` looks at the machine")
-    return data
-
-
-def _silent(error: OSError) -> MachineError:
-    return MachineError(f"the cell process did not answer: {error.strerror or error}",
-                        hint="try again; `sidewall doctor` looks at the machine")
-
-
-def _receive(spare: spares.Spare) -> list[int]:
-    """Waits until the cell stands; descriptors of its root and of the git layers' upper directories.
-
-    Raises SystemCallError, MachineError.
-    """
-    spare.control.settimeout(_SECONDS)
-    try:
-        data, descriptors = wire.receive(spare.control)
-    except OSError as error:
-        raise _silent(error) from None
-    finally:
-        spare.control.settimeout(None)
-    if data[:1] == b"R":
-        return descriptors
-    if data[:1] == b"E":
-        step, path, errno, call = marshal.loads(data[1:])
-        import errno as names
-
-        name = names.errorcode.get(errno, str(errno))
-        raise SystemCallError(f"cannot make the cell: step {step!r} {path}: {call}: {os.strerror(errno)} ({name})",
-                              step=step, call=call, target=path, errno=errno, hint=_hint(step))
-    raise MachineError("the cell process ended while the cell was made",
-                       hint="`sidewall doctor` looks at the machine")
-
-
-def _hint(step: str) -> str:
-    if step in ("writable", "root"):
-        return "do not move the workspace while a sandbox opens; a symbolic link in its path is not followed"
-    if step == "git":
-        return 'set git = "read-only" to do without the layer over .git'
-    return "try --tier landlock; `sidewall doctor` looks at the machine"
+        raise answers.silent(error) from None
 
 
 def information() -> dict[str, Any]:

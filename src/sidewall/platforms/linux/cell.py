@@ -290,8 +290,9 @@ class LinuxCell:
                 break
             if not data:
                 break
-            kind, _, target = data.decode("utf-8", "surrogateescape").partition("\0")
-            found.append(Attempt(kind=kind, target=target))
+            kind, attempt, target = data.decode("utf-8", "surrogateescape").partition("\0")
+            if attempt:
+                found.append(Attempt(kind=kind, target=target))
         return tuple(found)
 
     def close(self) -> None:

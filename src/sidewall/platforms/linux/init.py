@@ -17,7 +17,7 @@ import marshal
 import os
 import posix
 
-from sidewall.platforms.linux import build, confine, mounts, native, syscalls, wire
+from sidewall.platforms.linux import build, confine, mounts, native, stage, syscalls, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def _may_map_all() -> bool:
 def _inside(link: _socket.socket, kinds: tuple[str, ...], refused: str) -> None:
     """Init, from its first instruction on.  Never returns."""
     control = _socket.socket(fileno=CONTROL)
+    here = stage.Stage()
     code = 1
     try:
         confine.die_with_parent()
@@ -139,12 +140,13 @@ def _inside(link: _socket.socket, kinds: tuple[str, ...], refused: str) -> None:
 
         plan, _descriptors = wire.receive_request(control)
         if plan is not None:
-            _become(plan, builder, control, link)
+            _become(plan, builder, control, link, here)
             code = 0
     except build.StepFailed as failure:
-        _complain(control, failure.operation, failure.path, failure.error)
-    except OSError as error:
-        _complain(control, "confine", str(error.filename or ""), error)
+        here.at(failure.operation, failure.path)
+        here.tell(control, failure.error)
+    except Exception as error:
+        here.tell(control, error)
     finally:
         os._exit(code)
 
@@ -154,13 +156,6 @@ def _has_ended(link: _socket.socket) -> bool:
         return not link.recv(1, _socket.MSG_DONTWAIT | _socket.MSG_PEEK)
     except BlockingIOError:
         return False
-
-
-def _complain(control: _socket.socket, step: str, path: str, error: OSError) -> None:
-    try:
-        control.send(b"E" + marshal.dumps((step, path, error.errno or 0, str(error.filename or ""))))
-    except OSError:
-        return
 
 
 def _look_around(builder: build.Builder, kinds: tuple[str, ...], refused: str) -> dict[str, object]:
@@ -194,7 +189,8 @@ def _look_around(builder: build.Builder, kinds: tuple[str, ...], refused: str) -
     return report
 
 
-def _become(plan: dict[str, Any], builder: build.Builder, control: _socket.socket, link: _socket.socket) -> None:
+def _become(plan: dict[str, Any], builder: build.Builder, control: _socket.socket, link: _socket.socket,
+            here: stage.Stage) -> None:
     """Carries out the plan, gives up every power, then serves commands until the owner is gone."""
     from sidewall.platforms.linux import landlock, seccomp, spawner
 
@@ -202,20 +198,26 @@ def _become(plan: dict[str, Any], builder: build.Builder, control: _socket.socke
     builder.run(operations)
     listening: list[int] = []
     if plan["ports"]:
+        here.at("ports", ", ".join(map(str, plan["ports"])))
         from sidewall.platforms.linux import relay
 
         # Low ports need a capability that is about to go.
         listening = relay.listen(plan["ports"])
     os.umask(int(plan["umask"]))
+    here.at("workspace", os.fsdecode(plan["cwd"]))
     os.chdir(plan["cwd"])
+    here.at("limits")
     confine.limit(plan["limits"])
+    here.at("privileges")
     if plan["privileges"]:
         confine.hide_memory()
         confine.no_new_privileges()
         confine.drop_capabilities()
+    here.at("landlock")
     if plan["landlock"]:
         version, fs, net, scope, rules = plan["landlock"]
         landlock.restrict(version, fs, net, scope, rules)
+    here.at("commands")
     gc.disable()
     server: Spawner = spawner.Spawner(control)
     asking: list[int] = []
@@ -223,9 +225,11 @@ def _become(plan: dict[str, Any], builder: build.Builder, control: _socket.socke
         # What ``listeners.question`` makes, of this network namespace, into which the keeper cannot look.
         kind = _socket.SOCK_RAW | _socket.SOCK_CLOEXEC
         asking = [_socket.socket(_socket.AF_NETLINK, kind, NETLINK_SOCK_DIAG).detach()]
+    here.at("filter")
     listener = -1
     if plan["filter"]:
         listener = seccomp.install(plan["filter"], listen=bool(plan["mediate"]))
+    here.at("answers")
     if listener >= 0 or listening:
         # An ordinary user's keeper cannot look at our namespaces any more: our memory is hidden.
         told = {"mounts": builder.open_mounts, "processes": os.readlink("/proc/self/ns/pid"),

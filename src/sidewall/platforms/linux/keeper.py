@@ -31,6 +31,8 @@ class Keeper:
         self._leases: list[tuple[int, int, str]] = []
         self._cgroup = ""
         self._ending = False
+        self._asked = False
+        self._init_status: int | None = None
         self._temporary = ""
         try:
             self._owner = os.pidfd_open(owner)
@@ -59,9 +61,11 @@ class Keeper:
         while True:
             for descriptor, events in poll.poll():
                 if descriptor in (self._owner, init):
+                    self._asked = descriptor == self._owner
                     return
                 if descriptor == administration:
                     if self._told() in (b"", b"end"):
+                        self._asked = True
                         return
                 elif descriptor == link:
                     poll.unregister(link)
@@ -180,6 +184,8 @@ class Keeper:
         if self._owner < 0:
             return
         try:
+            if not self._asked and self._init_status is not None:
+                self._tell(b"init %d" % self._init_status)
             self._tell(b"dead")
             poll = select.poll()
             poll.register(self._owner, select.POLLIN)
@@ -195,9 +201,11 @@ class Keeper:
         """Waits for init, and without a pid namespace for the orphans that it leaves to us."""
         while True:
             try:
-                os.waitpid(-1, 0)
+                ended, status = os.waitpid(-1, 0)
             except ChildProcessError:
                 return
+            if ended == self._init:
+                self._init_status = status
             for pid in spawner.children_of(os.getpid()):
                 try:
                     os.kill(pid, _signal.SIGKILL)

@@ -40,6 +40,8 @@ def restrict(version: int, fs: int, net: int, scope: int, rules: list[tuple[byte
                 descriptor = syscalls.openat2(syscalls.AT_FDCWD, path, os.O_PATH, resolve=syscalls.RESOLVE_NO_SYMLINKS)
             except FileNotFoundError:
                 continue
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, error.filename, None, path) from None
             try:
                 granted = access & fs
                 if not stat.S_ISDIR(os.fstat(descriptor).st_mode):

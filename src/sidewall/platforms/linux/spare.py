@@ -112,6 +112,11 @@ class Spare:
                 self.discard()
                 raise MachineError("the cell process ended before it could report",
                                    hint=f"try: {interpreter()} -I -S -c 'import _ctypes'")
+            if data[:1] == b"E":
+                from sidewall.platforms.linux import answers
+
+                self.discard()
+                raise answers.failed(data)
             self._report = marshal.loads(data)
         return self._report
 
