@@ -179,22 +179,21 @@ def end_lease(lock: int, root: int, journal: str) -> None:
 
 
 def end_temporary(path: str) -> None:
-    """Removes a private directory and all in it.  Nobody is left who could swap a name for a link."""
-    import shutil
+    """Removes a private directory and all in it; its lock file stays while something of it is left."""
+    from sidewall.platforms.linux.removal import remove_tree
 
-    for directory, _names, _files in os.walk(path):
-        try:
-            for name in os.listdir(directory):
-                entry = os.path.join(directory, name)
-                if os.path.isdir(entry) and not os.path.islink(entry):
-                    os.chmod(entry, 0o700)
-        except OSError:
-            continue
-    shutil.rmtree(path, ignore_errors=True)
+    base, _, name = path.rpartition("/")
     try:
-        os.unlink(path + ".lock")
+        above = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        if remove_tree(above, name):
+            os.unlink(name + ".lock", dir_fd=above)
     except FileNotFoundError:
         return
+    finally:
+        os.close(above)
 
 
 def _remove(root: int, name: str, inode: str) -> bool:

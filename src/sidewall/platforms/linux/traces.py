@@ -83,7 +83,7 @@ def _entry(path: str, done: list[str], left: list[str], *, keep_log: bool) -> No
     if kind in ("lease", "temporary"):
         _emptied(path, done, left)
     elif kind == "quarantine":
-        if any(files for _, _, files in os.walk(path)):
+        if any(_names(os.path.join(path, one), left) for one in _names(path, left)):
             left.append(f"{path} holds what was kept back from workspaces: look at it, then remove it")
         else:
             _tree(path, done, left)
