@@ -1,0 +1,117 @@
+"""A cell of the account tier, made in order, each part tried before the next.
+
+Knows: what must be true before anything runs in such a cell.  Must not know: sessions, how the account is logged on.
+Order: the filters are found again; the runner is started, in the cell's job, and is who it should be; in the account it
+makes token, desktop and job and reads them back; a program tries what must not succeed; access lists change; the
+private directory is made; then commands may run.  Whatever the plan promises and this machine does not do stops it.
+
+The program that tries the token tries to write where the group of the account may and the token's restricting SIDs may
+not: the account itself is one of these, so a directory of its own would prove nothing.
+"""
+
+from __future__ import annotations
+
+from sidewall.errors import GuaranteeError, MachineError
+from sidewall.plan import windows_steps as steps
+from sidewall.platforms.windows import jobs, runner_owner, runner_parts, tokens
+from sidewall.platforms.windows import runner_messages as says
+from sidewall.platforms.windows.account_cell import AccountCell
+from sidewall.platforms.windows.opening import Opening, step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sidewall.nt.sid import Sid
+    from sidewall.plan.steps import Plan
+    from sidewall.platforms.windows.api import Api
+    from sidewall.platforms.windows.lease import AccessLists
+    from sidewall.platforms.windows.runner_owner import Launch, Runner
+
+KILL_ON_CLOSE, NO_ERROR_BOX = 0x2000, 0x400
+SETUP = "run `sidewall setup`"
+
+
+class AccountOpening(Opening):
+    """See ``Opening``.  ``launch`` starts the runner for the plan's Accounts step."""
+
+    def __init__(self, api: Api, plan: Plan, launch: Callable[[steps.Accounts], Launch]) -> None:
+        super().__init__(api, plan)
+        self._launch = launch
+        self._runner: Runner | None = None
+
+    def cell(self, lists: Callable[[], AccessLists]) -> AccountCell:
+        """All of it, in order.  ``lists`` gives the access lists, if they are needed.  Raises MachineError."""
+        accounts, recipe = step(self._plan, steps.Accounts), step(self._plan, steps.TokenRecipe)
+        limits, variables = step(self._plan, steps.Job), step(self._plan, steps.Environment)
+        if accounts is None or recipe is None or limits is None or variables is None:
+            raise MachineError("a plan for an account names no account, token, job or variables",
+                               hint="make the plan anew")
+        with tokens.own(self._api) as token:
+            user = tokens.read(self._api, token).user
+        self._filters(user)
+        # The whole cell, the runner too: the last handle is ours, so it ends with us.
+        self._job, lost = jobs.make(self._api, steps.Job(flags=KILL_ON_CLOSE | NO_ERROR_BOX, ui=0))
+        self._missing += lost
+        runner = self._runner = runner_owner.start(self._api, self._launch(accounts), self._job, user,
+                                                   accounts.use_sid)
+        parts = runner_parts.Parts(recipe=recipe, job=limits, desktop=step(self._plan, steps.Desktop),
+                                   environment=variables)
+        self._missing += runner.ask(says.SETUP, says.MADE, **runner_parts.told(parts))
+        self._refuse_beyond()
+        self._try(runner, limits.ui, user, accounts.group_sid)
+        self._lists(lists)
+        self._private()
+        self._missing += [*runner.ask(says.TRIED, says.DONE), *self._tried_in()]
+        self._refuse_beyond()
+        self._watch()
+        runner.send(says.made(says.PRIVATE, path=self._temporary))
+        made = AccountCell(self._api, self._plan, runner, job=self._job, variables=variables,
+                           temporary=self._temporary, watcher=self._watcher, undo=self._undo)
+        self._job = self._runner = None
+        return made
+
+    def _filters(self, user: Sid) -> None:
+        """The filters of the plan are there now, and say what they should: set-up made them, and anybody who is an
+        administrator can have removed them since."""
+        from sidewall.platforms.windows import wfp
+        from sidewall.platforms.windows.errors import ApiError
+
+        wanted = step(self._plan, steps.NetworkFilters)
+        if wanted is None:
+            return
+        try:
+            there = wfp.present(self._api, tuple([wfp.lowered(user, one) for one in wanted.filters]))
+        except ApiError as error:
+            raise GuaranteeError(f"the network filters of the account cannot be seen: {error.message}",
+                                 guarantees=("network-egress",), hint=error.hint or SETUP) from error
+        lost = sorted({one.name for one in wanted.filters} - set(there))
+        if lost:
+            raise GuaranteeError(f"{len(lost)} of the account's {len(wanted.filters)} network filters are gone "
+                                 f"({lost[0]})", guarantees=("network-egress",), hint=SETUP)
+
+    def _try(self, runner: Runner, ui: int, user: Sid, group: Sid) -> None:
+        """A program with the token, in the job with its limits on windows; without these, where that starts nothing.
+
+        The limits come only now: under them the runner could not have made a desktop.
+        """
+        assert self._job is not None
+        lost = jobs.limit_ui(self._api, self._job, ui) if ui else []
+        self._missing += lost
+        self._refuse_beyond()
+        target = self._try_in(user, group)
+        try:
+            self._missing += runner.ask(says.TRY, says.TRYING, target=target)
+        except runner_owner.Unable:
+            if not ui or lost:
+                raise
+            jobs.limit_ui(self._api, self._job, 0)
+            self._no_ui("no program starts in a job with limits on windows and clipboard")
+            self._missing += runner.ask(says.TRY, says.TRYING, target=target)
+
+    def _undo_own(self) -> None:
+        if self._runner is not None:
+            self._runner.close()
+
+
+__all__ = ["AccountOpening"]

@@ -1,0 +1,74 @@
+"""Cells of the account tier for tests: everything real but the logon, which Wine does not do.
+
+Knows: how a runner is started as the same user, which facts and filters are claimed for that.  Must not know: what a
+test looks for.
+
+The plan names the test's own user as the account.  The runner is a process of its own, started suspended like the one
+that is logged on, told the same words, put through the same checks.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+from tests.windows.inside.cells import BACKEND, policy
+
+from sidewall.nt.sid import Sid
+from sidewall.plan import compile as compile_plan
+from sidewall.plan import windows_network
+from sidewall.plan.facts_windows import AccountFact, Filtering
+from sidewall.plan.steps import Plan
+from sidewall.plan.windows_steps import Accounts
+from sidewall.platforms.windows import api, runner
+from sidewall.platforms.windows.account_cell import AccountCell
+from sidewall.platforms.windows.backend import WindowsBackend
+from sidewall.platforms.windows.constants_process import CREATE_NEW_CONSOLE, CREATE_SUSPENDED
+from sidewall.platforms.windows.startup import Started, StartInfo, environment_block
+
+API: Any = api.native()
+GROUP = Sid("S-1-5-21-7-7-7-1007")
+HERE = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+
+
+class Launcher:
+    """Starts runners as this user.  ``program`` are the words before the runner's own; ``started`` is the last one."""
+
+    def __init__(self, *program: str) -> None:
+        self.program = program or (runner.__file__,)
+        self.started: Started | None = None
+
+    def __call__(self, accounts: Accounts) -> Launcher:
+        return self
+
+    def launch(self, *words: str) -> Started:
+        path = os.pathsep.join([HERE, *sys.path])
+        line = subprocess.list2cmdline([sys.executable, "-X", "utf8", *self.program, *words])
+        self.started = API.kernel32.CreateProcessW(StartInfo(
+            command_line=line, application=sys.executable, flags=CREATE_SUSPENDED | CREATE_NEW_CONSOLE, show=0,
+            environment=environment_block({**os.environ, "PYTHONPATH": path})))
+        return self.started
+
+
+def plan(workspace: str, **changes: Any) -> Plan:
+    """A plan of the account tier whose account is this user."""
+    about = policy(workspace, **changes)
+    facts = BACKEND.facts(about, tier="token")
+    account = AccountFact(name="sidewall-test-off", sid=facts.user, profile=facts.home)
+    filters = (*windows_network.offline(facts.user).filters, *windows_network.online(facts.user).filters)
+    facts = facts.replace(group=GROUP, offline=account, online=account, runner=True,
+                          filtering=Filtering(present=tuple([one.name for one in filters])))
+    return compile_plan(about, facts, tier="account")
+
+
+def backend(launcher: Launcher) -> WindowsBackend:
+    return WindowsBackend(API, launch=lambda accounts: launcher.launch)
+
+
+def opened(workspace: str, launcher: Launcher | None = None, **changes: Any) -> AccountCell:
+    """An open cell."""
+    made = backend(launcher or Launcher()).apply(plan(workspace, **changes))
+    assert isinstance(made, AccountCell)
+    return made
