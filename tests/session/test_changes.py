@@ -6,13 +6,17 @@ Knows: files.  Must not know: how a cell is made.
 from __future__ import annotations
 
 import os
+import shutil
+import socket
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sidewall import Change, Policy, Sandbox
+from sidewall import Change, Policy, Sandbox, SidewallError
 from sidewall.platforms.contract import Attempt, Held
 from sidewall.session.changes import difference, scan
 
@@ -94,3 +98,37 @@ def test_what_the_trusted_side_did_is_always_told(make: Callable[..., Sandbox], 
     process = sandbox.start(["false"])
     process.wait(30)
     assert [denial.target for denial in process.denials] == ["/etc/new"]
+
+
+def test_the_change_that_reaches_a_server_of_the_hosts(tmp_path: Path) -> None:
+    """What the denial suggests is done, and then the server is reached: a unix socket hidden by the sandbox's own
+    temporary directory, and a port."""
+    try:
+        with Sandbox(workspace=tmp_path, tier="namespace") as box:
+            box.run(["true"])
+    except SidewallError as error:
+        pytest.skip(f"this machine makes no such cell: {error}")
+    base = Path(tempfile.mkdtemp(dir="/tmp", prefix="sw"))
+    work = tmp_path / "work"
+    work.mkdir()
+    served = [socket.socket(socket.AF_UNIX), socket.socket()]
+    try:
+        served[0].bind(f"{base}/s")
+        served[1].bind(("127.0.0.1", 0))
+        for one in served:
+            one.listen()
+        port = served[1].getsockname()[1]
+        for script, suggestion in (
+            (f"s.socket(s.AF_UNIX).connect('{base}/s')", f'network.unix_sockets = ["{base}/s"]'),
+            (f"s.create_connection(('127.0.0.1', {port}))", f"network.loopback_ports = [{port}]"),
+        ):
+            for suggested, rules in ((True, "schema = 1\n"), (False, f"schema = 1\n{suggestion}\n")):
+                (tmp_path / "rules.toml").write_text(rules)
+                with Sandbox(tmp_path / "rules.toml", workspace=work, tier="namespace") as box:
+                    done = box.run([sys.executable, "-c", f"import socket as s; {script}"], timeout=30)
+                assert bool(done.returncode) == suggested, done
+                assert [denial.suggestion for denial in done.denials] == [suggestion] * suggested
+    finally:
+        for one in served:
+            one.close()
+        shutil.rmtree(base)

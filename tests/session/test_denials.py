@@ -219,6 +219,43 @@ def test_what_the_enforcement_saw() -> None:
     assert found.target == "api.example.org"
 
 
+def test_a_socket_of_the_hosts_is_listed_to_allow_it() -> None:
+    """Whether it was refused, is hidden by a directory of the sandbox's own, or was only in the output."""
+    for path in ("/run/docker.sock", "/tmp/agent/x.sock", f"{PROJECT}/host.sock", "@abstract"):
+        policy = POLICY.replace(network=Network(mode="on")) if path.startswith("@") else POLICY
+        (found,) = explain(policy, 1, b"", (Attempt(kind="unix", target=path),), None)
+        assert (found.kind, found.target, found.suggestion) == ("unix", path, f'network.unix_sockets = ["{path}"]')
+        assert "named one by one" in found.reason or "abstract" in found.reason
+        listed = policy.replace(network=policy.network.replace(unix_sockets=(path,)))
+        assert explain(listed, 1, b"", (Attempt(kind="unix", target=path),), None) == ()
+    for output, path in SOCKETS.values():
+        found = explain(POLICY, 1, output.encode(), (), None)[0]
+        assert found.suggestion == f'network.unix_sockets = ["{path}"]'
+    # Not the file, though the words are those of a file that cannot be written.
+    (found,) = explain(POLICY, 2, b'psql: error: connection to server on socket "/run/postgresql/.s.PGSQL.1" failed: '
+                       b"could not create socket: Permission denied\n", (), None)
+    assert found.kind == "unix"
+
+
+def test_a_request_over_a_socket_names_no_host() -> None:
+    output = b"curl: (7) Failed to connect to x port 80 after 0 ms: Couldn't connect to server\n"
+    seen = Attempt(kind="unix", target="/run/docker.sock")
+    found = explain(POLICY, 7, output, (seen,), None)
+    assert [denial.target for denial in found] == ["/run/docker.sock", "x:80"]
+    found = explain(POLICY, 7, output, (seen, Attempt(kind="connect", target="192.0.2.3:80")), None)
+    assert found[0].target == "x:80"
+
+
+def test_a_port_of_the_hosts_is_listed_to_allow_it() -> None:
+    (found,) = explain(POLICY, 1, b"", (Attempt(kind="loopback", target="127.0.0.1:5432"),), None)
+    assert found.suggestion == "network.loopback_ports = [5432]"
+    output = b"curl: (7) Failed to connect to localhost port 5432 after 0 ms: Couldn't connect to server\n"
+    assert explain(POLICY, 7, output, (), None) == ()
+    (found,) = explain(POLICY, 7, output, (), None, loopback=False)
+    assert (found.target, found.rule) == ("localhost:5432", "loopback")
+    assert found.suggestion == "the tier 'namespace' and network.loopback_ports = [5432]"
+
+
 def test_one_of_each_and_not_too_many() -> None:
     lines = "".join(f"touch: cannot touch '/etc/{n % 20}': Read-only file system\n" for n in range(1000))
     found = explain(POLICY, 1, lines.encode(), (), None)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from sidewall.plan.steps import Plan
     from sidewall.platforms.contract import Attempt, Backend, Cell
     from sidewall.policy.model import Policy
 
@@ -152,14 +153,16 @@ class Run:
         self._report.held(getattr(cell, "last_held", ()))
         return self._report.ended(
             end.returncode, lost=waiting.lost(), seconds=took, timeout=self._timeout if waiting.timed_out else 0.0,
-            **self._denials(policy, end.returncode, streams.tail(), attempts))
+            **self._denials(cell.plan, end.returncode, streams.tail(), attempts))
 
-    def _denials(self, policy: Policy, returncode: int, tail: bytes, attempts: Sequence[Attempt]) -> dict[str, Any]:
+    def _denials(self, plan: Plan, returncode: int, tail: bytes, attempts: Sequence[Attempt]) -> dict[str, Any]:
         if not returncode:
             return {"denials": (), "line": ""}
+        from sidewall.plan.steps import LANDLOCK
         from sidewall.session import denials
 
-        found = denials.explain(policy, returncode, tail, attempts, self._workspace)
+        found = denials.explain(plan.policy, returncode, tail, attempts, self._workspace,
+                                loopback=plan.tier != LANDLOCK)
         return {"denials": found, "line": denials.one_line(found)}
 
 

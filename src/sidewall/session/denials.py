@@ -12,6 +12,7 @@ import posixpath
 from sidewall.policy import paths
 from sidewall.policy.decide import decide, describe, smallest_change
 from sidewall.policy.model import NETWORK_ON, FileRule, Request
+from sidewall.policy.remedy import toml
 from sidewall.record import Record
 from sidewall.session import symptoms
 
@@ -29,6 +30,7 @@ ANY_HOST = "*"
 PROTECTED = "protected"
 NAME_SERVER = ":53"
 LOOPBACK = "loopback"
+OWN_HOST = ("localhost", "127.0.0.1", "::1")
 
 IDLE_SOCKETS = ("/run/nscd/", "/var/run/nscd/", "/run/systemd/", "/var/run/systemd/", "/dev/log", "/run/dbus/",
                 "/var/lib/sss/", "/run/avahi-daemon/")
@@ -56,20 +58,27 @@ class Denial(Record):
         return self.reason or f"{self.action} {self.target}: denied"
 
 
-def explain(policy: Policy, returncode: int, output: bytes, attempts: Sequence[Attempt],
-            cwd: str | bytes | None) -> tuple[Denial, ...]:
+def explain(policy: Policy, returncode: int, output: bytes, attempts: Sequence[Attempt], cwd: str | bytes | None, *,
+            loopback: bool = True) -> tuple[Denial, ...]:
     """The denials behind a failure, the likeliest first, at most ``MOST``; none for a success.
 
     ``output`` is the end of what the command wrote, ``attempts`` what the enforcement saw, ``cwd`` where it started
-    (None: the workspace).
+    (None: the workspace); ``loopback`` whether there is a loopback inside.
     """
     if not returncode:
         return ()
     start = policy.workspace if cwd is None else cwd if isinstance(cwd, str) else cwd.decode("utf-8", "surrogateescape")
     text = output.decode("utf-8", "replace")
     found: dict[tuple[str, str], Denial] = {}
-    for denial in (*_paths(policy, text, start, returncode), *_hosts(policy, text), *_sockets(policy, text),
-                   *_attempts(policy, attempts)):
+    sockets = list(_sockets(policy, text))
+    hosts = [denial for denial in _hosts(policy, text, loopback=loopback) if denial.target != ANY_HOST or not sockets]
+    seen = list(_attempts(policy, attempts))
+    if any(denial.kind == UNIX for denial in seen) and not any(denial.kind == NETWORK for denial in seen):
+        # A host's name in a request over a socket: nobody asked for the host.
+        hosts, seen = seen, hosts
+    refused = {denial.target for denial in sockets}
+    files = [denial for denial in _paths(policy, text, start, returncode) if denial.target not in refused]
+    for denial in (*files, *hosts, *sockets, *seen):
         found.setdefault((denial.kind, denial.target), denial)
         if len(found) == MOST:
             break
@@ -108,10 +117,15 @@ def _paths(policy: Policy, text: str, cwd: str, returncode: int) -> Iterator[Den
                 yield denial
 
 
-def _hosts(policy: Policy, text: str) -> Iterator[Denial]:
+def _hosts(policy: Policy, text: str, *, loopback: bool) -> Iterator[Denial]:
     for host, port in symptoms.hosts(text):
         if not host:
             yield from _some_host(policy)
+            continue
+        if not loopback and policy.network.mode != NETWORK_ON and host in OWN_HOST:
+            change = "the tier 'namespace'" + (f" and network.loopback_ports = [{port}]" if port else "")
+            yield Denial(kind=NETWORK, action="connect", target=f"{host}:{port}" if port else host, rule=LOOPBACK,
+                         source="", reason=f"{host} cannot be reached: this tier has no loopback", suggestion=change)
             continue
         target = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
         denial = _ask(policy, NETWORK, "connect", target)
@@ -145,6 +159,8 @@ def _attempts(policy: Policy, attempts: Sequence[Attempt]) -> Iterator[Denial]:
             yield from _loopback(policy, attempt.target)
             continue
         denial = _ask(policy, kind, action, attempt.target)
+        if denial is None and kind == UNIX:
+            denial = _host_socket(policy, attempt.target)
         if denial is not None:
             yield denial.replace(reason=f"{attempt.target}: {attempt.reason}") if attempt.reason else denial
 
@@ -156,6 +172,15 @@ def _loopback(policy: Policy, target: str) -> Iterator[Denial]:
         yield Denial(kind=NETWORK, action="connect", target=target, rule=LOOPBACK, source="",
                      reason=f"{target} of the host cannot be reached: loopback is the sandbox's own",
                      suggestion=f"network.loopback_ports = [{port}]")
+
+
+def _host_socket(policy: Policy, target: str) -> Denial | None:
+    """A socket of the host's where commands may write: refused, or not there, since the directory inside is another."""
+    if decide(policy, Request(action="connect", target=target)).source.key == "network.unix_sockets":
+        return None
+    return Denial(kind=UNIX, action="connect", target=target, rule="socket", source="",
+                  reason=f"{target!r} of the host cannot be reached: sockets of the host are named one by one",
+                  suggestion=f"network.unix_sockets = [{toml(target)}]" if target.isprintable() else "")
 
 
 def _ask(policy: Policy, kind: str, action: str, target: str) -> Denial | None:

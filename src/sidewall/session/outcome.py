@@ -67,7 +67,9 @@ def explain(opening: Opening, returncode: int, attempts: tuple[Attempt, ...], cw
     """Why it failed, as far as the policy is the reason; nothing for a success."""
     if not returncode:
         return ()
+    from sidewall.plan.steps import LANDLOCK
     from sidewall.session import denials
 
     output = b"\n".join([stream[-TAIL:] for stream in streams if stream])
-    return denials.explain(opening.policy, returncode, output, attempts, cwd)
+    loopback = opening.cell is None or opening.cell.plan.tier != LANDLOCK
+    return denials.explain(opening.policy, returncode, output, attempts, cwd, loopback=loopback)
