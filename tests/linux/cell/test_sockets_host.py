@@ -284,14 +284,18 @@ def test_another_cell_in_the_same_workspace(place: Place, cell: Opened, network:
     while not (place.work / "theirs.up").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert other.python(talk, "theirs").output == "CONNECTED\n"
-    (place.work / "theirs.guests").write_bytes(b"")
+    guests = place.work / "theirs.guests"
+    while not (guests.exists() and guests.read_bytes().endswith(b"\n")) and time.monotonic() < deadline:
+        time.sleep(0.01)  # its own visitor is written down, and nobody else
+    assert guests.read_bytes() == b"guest secret\n"
+    guests.write_bytes(b"")
     cell.run("ln theirs hard; ln -s theirs soft")
     for name in ("theirs", "./theirs", "hard", "soft", f"{place.work}/theirs"):
         assert cell.python(talk, name).output in ("ConnectionRefusedError\n", "PermissionError\n")
     assert cell.python(flip, "good", "theirs", 2.0).output == "True\n"
     other.cell.close()
     child.close()
-    assert (place.work / "theirs.guests").read_bytes() == b""
+    assert guests.read_bytes() == b""
 
 
 def talk(address: str) -> None:
