@@ -341,8 +341,9 @@ class World:
             shutil.rmtree(self.base, ignore_errors=True)
             if not self.base.exists():
                 return
-            for folder, _, _ in os.walk(self.base):
-                if not os.path.islink(folder):
-                    os.chmod(folder, 0o700)
+            for folder, folders, _ in os.walk(self.base):
+                for name in folders:  # before they are listed themselves
+                    if not os.path.islink(f"{folder}/{name}"):
+                        os.chmod(f"{folder}/{name}", 0o700)
             time.sleep(0.05)
         shutil.rmtree(self.base)

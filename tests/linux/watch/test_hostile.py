@@ -244,13 +244,21 @@ def test_names_that_are_no_text(workspace: Path, watch, quarantined: Callable[[]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
-def test_closed_directories_are_said_and_hide_nothing_else(workspace: Path, git, watch) -> None:
+def test_closed_directories_are_opened_and_hide_nothing(workspace: Path, git, watch) -> None:
     fill(workspace, git)
     (workspace / "a/.claude").mkdir(parents=True)
+    (workspace / "a/.claude/settings.json").write_text("{}")
+    (workspace / "mine").mkdir(mode=0)
     watcher = watch()
+    (workspace / "a/.claude/settings.json").write_text("evil")
     (workspace / "a").chmod(0)
     (workspace / "b").mkdir()
-    (workspace / "b").chmod(0)
+    (workspace / "b/c").mkdir()
+    (workspace / "b/c/.mcp.json").write_text("evil")
+    git(workspace, "init", "-q", "b/c/d")
+    (workspace / "b/c/d/.git/hooks/pre-commit").write_text("evil")
+    for name, mode in (("b/c/d", 0), ("b/c", 0o311), ("b", 0o111)):  # git and editors need not list these
+        (workspace / name).chmod(mode)
     (workspace / ".envrc").write_text("evil")
     (workspace / ".git/hooks/pre-commit").write_text("evil")
     (workspace / ".git/hooks").chmod(0)
@@ -258,8 +266,12 @@ def test_closed_directories_are_said_and_hide_nothing_else(workspace: Path, git,
     try:
         held = {item.path: item.action for item in watcher.compare(final=True)}
     finally:
-        (workspace / "a").chmod(0o700)
-        (workspace / "b").chmod(0o700)
-    assert held == {f"{workspace}/a/.claude": "noticed", f"{workspace}/a": "noticed", f"{workspace}/b": "noticed",
-                    f"{workspace}/.envrc": "put back", f"{workspace}/.git/hooks/pre-commit": "put back"}
+        (workspace / "mine").chmod(0o700)
+    told = {f"{workspace}/{name}": "noticed" for name in ("b", "b/c", "b/c/d")}
+    back = {f"{workspace}/{name}": "put back" for name in (
+        ".envrc", "a/.claude/settings.json", "b/c/.mcp.json", "b/c/d/.git/hooks/pre-commit",
+        ".git/hooks/pre-commit")}
+    assert held == {**told, **back}
     assert not (workspace / ".git/hooks/pre-commit").exists()
+    assert not (workspace / "b/c/d/.git/hooks/pre-commit").exists() and not (workspace / "b/c/.mcp.json").exists()
+    assert (workspace / "a/.claude/settings.json").read_text() == "{}"

@@ -63,15 +63,30 @@ class Root:
 
     def at(self, path: str) -> tuple[int, str] | None:
         """The directory (open until the tree is released) and the name in it; None when that directory is gone or is
-        a link by now: then nothing lies under this path any more.  Raises OSError."""
+        a link by now: then nothing lies under this path any more.  A directory on the way that a command closed to its
+        owner is opened again.  Raises OSError."""
         if not path:
             return self.fd, "."
         try:
-            return self.tree.at(path)
+            try:
+                return self.tree.at(path)
+            except PermissionError:
+                self._reopen(path)
+                return self.tree.at(path)
         except OSError as error:
             if error.errno in _GONE:
                 return None
             raise
+
+    def _reopen(self, path: str) -> None:
+        above = os.dup(self.fd)
+        try:
+            for name in path.split("/")[:-1]:
+                below = record.open_directory(above, name)
+                os.close(above)
+                above = below
+        finally:
+            os.close(above)
 
     def close(self) -> None:
         self.tree.release()

@@ -12,7 +12,14 @@ import stat
 
 from sidewall.platforms.linux import gitfiles
 from sidewall.platforms.linux.facts import MOST_DIRECTORIES, UNSEARCHED
-from sidewall.platforms.linux.watch_record import OPEN_DIRECTORY, look, read, settled, signature
+from sidewall.platforms.linux.watch_record import (
+    OPEN_DIRECTORY,
+    look,
+    open_directory,
+    read,
+    settled,
+    signature,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,19 +45,22 @@ class Survey:
 
     ``names`` are entries with a protected name; ``git`` entries called ``.git``; ``bare`` directories that are a git
     directory by what they hold.  ``directories`` were seen, ``searched`` also looked through, ``closed`` may not be,
-    ``aside`` were passed over.  ``listed`` says of searched directories how to tell that they are unchanged, which
-    directories are in them, and what was found in them.
+    ``opened`` could not be before, ``aside`` were passed over.  ``listed`` says of searched directories how to tell
+    that they are unchanged, which directories are in them, and what was found in them.
     """
 
-    __slots__ = ("aside", "bare", "closed", "complete", "directories", "git", "listed", "names", "searched")
+    __slots__ = ("_closed_before", "aside", "bare", "closed", "complete", "directories", "git", "listed", "names",
+                 "opened", "searched")
 
-    def __init__(self) -> None:
+    def __init__(self, closed_before: set[str] | None = None) -> None:
+        self._closed_before = closed_before
         self.names: set[str] = set()
         self.git: set[str] = set()
         self.bare: set[str] = set()
         self.directories: set[str] = set()
         self.searched: set[str] = set()
         self.closed: set[str] = set()
+        self.opened: set[str] = set()
         self.aside: list[str] = []
         self.listed: dict[str, tuple[Signature, list[str], tuple[str, ...]]] = {}
         self.complete = True
@@ -58,6 +68,22 @@ class Survey:
     def add(self, path: str, name: str) -> None:
         """Something was found in the directory ``path``."""
         (self.git if name == ".git" else self.names).add(join(path, name))
+
+    def open(self, above: int, name: str, path: str) -> int:
+        """A descriptor of a directory.  Closed to listing, it would hide what git and editors find in it by name: so
+        with ``closed_before`` one that is not among those is opened to its owner again.  Raises OSError."""
+        try:
+            try:
+                return os.open(name, OPEN_DIRECTORY, dir_fd=above)
+            except PermissionError:
+                if self._closed_before is None or path in self._closed_before:
+                    raise
+            fd = open_directory(above, name)
+        except PermissionError:
+            self.closed.add(path)
+            raise
+        self.opened.add(path)
+        return fd
 
     def saw(self, path: str) -> bool:
         """Whether this directory was there."""
@@ -78,9 +104,10 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, l
     again (the directories in those may have changed).
 
     With ``since_ns`` the search goes aside too, where it does not go else: into directories of packages, and what was
-    passed over.  There it finds git directories only, and of those the ones that were touched after that time.
+    passed over.  There it finds git directories only, and of those the ones that were touched after that time.  And it
+    opens directories that a command closed, which only the end may do: programs close some to see what happens.
     """
-    found = Survey()
+    found = Survey(before.closed if before is not None and since_ns else None)
     asides = 0
     most = MOST_DIRECTORIES if before is None else MOST_AT_THE_END
     passed: set[str] = set() if before is None or before.complete else before.directories - before.searched
@@ -162,10 +189,7 @@ def _search(above: int, name: str, path: str, wanted: frozenset[str], notable: f
             found: Survey) -> list[str]:
     """Adds what one directory holds; the directories in it that are to be looked through."""
     try:
-        fd = os.open(name, OPEN_DIRECTORY, dir_fd=above)
-    except PermissionError:
-        found.closed.add(path)
-        return []
+        fd = found.open(above, name, path)
     except OSError:
         return []
     below: list[str] = []
@@ -206,10 +230,7 @@ def aside(above: int, name: str, path: str, since_ns: int, found: Survey) -> lis
         if status is None or (status.st_nlink == 2 and status.st_ctime_ns < since_ns):
             # Nothing came into it, and no directory is in it.
             return below
-        fd = os.open(name, OPEN_DIRECTORY, dir_fd=above)
-    except PermissionError:
-        found.closed.add(path)
-        return below
+        fd = found.open(above, name, path)
     except OSError:
         return below
     try:

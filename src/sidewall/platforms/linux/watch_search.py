@@ -119,6 +119,8 @@ class Search:
     def _tell(self, root: Root, now: Survey, restorer: Restorer) -> None:
         for path in sorted(now.closed - root.before.closed)[:_MOST_TOLD]:
             restorer.say(NOTICED, root.absolute(path), "was closed to you, so it was not looked through")
+        for path in sorted(now.opened)[:_MOST_TOLD]:
+            restorer.say(NOTICED, root.absolute(path), "was closed to you; it was opened, to be looked through")
         if root.before.complete and not now.complete:
             restorer.say(NOTICED, root.path, "has very many directories now: not all were looked through for new "
                          "files that steer later runs")
