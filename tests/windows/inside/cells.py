@@ -10,15 +10,19 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from sidewall.plan import compile as compile_plan
 from sidewall.platforms.contract import Exit
+from sidewall.platforms.windows.account_cell import AccountCell
 from sidewall.platforms.windows.backend import WindowsBackend
-from sidewall.platforms.windows.cell import TokenCell, WindowsChild
+from sidewall.platforms.windows.cell import TokenCell
+from sidewall.platforms.windows.children import EndingChild
 from sidewall.policy import profiles
 from sidewall.policy.model import Policy
 from sidewall.session.system import POLLIN, pipe, poll
+
+Cell: TypeAlias = TokenCell | AccountCell
 
 SECONDS = 60.0
 """The deadline of every process here."""
@@ -41,11 +45,13 @@ def policy(workspace: str, **changes: Any) -> Policy:
 def opened(workspace: str, *, tier: str = "token", **changes: Any) -> TokenCell:
     """An open cell."""
     about = policy(workspace, **changes)
-    return BACKEND.apply(compile_plan(about, BACKEND.facts(about, tier=tier), tier=tier))
+    made = BACKEND.apply(compile_plan(about, BACKEND.facts(about, tier=tier), tier=tier))
+    assert isinstance(made, TokenCell)
+    return made
 
 
-def start(cell: TokenCell, *argv: str, env: Mapping[bytes, bytes] | None = None, cwd: str | None = None,
-          stdin: int = -1, stdout: int = -1, stderr: int = -1) -> WindowsChild:
+def start(cell: Cell, *argv: str, env: Mapping[bytes, bytes] | None = None, cwd: str | None = None,
+          stdin: int = -1, stdout: int = -1, stderr: int = -1) -> EndingChild:
     """Starts a command; -1 is the null device."""
     null = os.open(os.devnull, os.O_RDWR)
     try:
@@ -56,7 +62,7 @@ def start(cell: TokenCell, *argv: str, env: Mapping[bytes, bytes] | None = None,
         os.close(null)
 
 
-def run(cell: TokenCell, *argv: str, env: Mapping[bytes, bytes] | None = None, cwd: str | None = None,
+def run(cell: Cell, *argv: str, env: Mapping[bytes, bytes] | None = None, cwd: str | None = None,
         data: bytes = b"") -> tuple[Exit, bytes, bytes]:
     """Runs a command to its end: how it ended, its output, its errors."""
     ends = [pipe() for _ in range(3)]
@@ -96,7 +102,7 @@ def read_to_end(fd: int) -> bytes:
     raise AssertionError(f"it still writes after {SECONDS} s: {bytes(data[-200:])!r}")
 
 
-def ended(child: WindowsChild) -> Exit:
+def ended(child: EndingChild) -> Exit:
     """How it ended; fails when it has not by the deadline."""
     end = child.wait(SECONDS)
     if end is None:

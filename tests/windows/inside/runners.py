@@ -1,4 +1,4 @@
-"""Cells of the account tier for tests: everything real but the logon, which Wine does not do.
+"""Cells of the account tier for tests: everything real but the logon and the filters, which Wine does not do.
 
 Knows: how a runner is started as the same user, which facts and filters are claimed for that.  Must not know: what a
 test looks for.
@@ -21,16 +21,44 @@ from sidewall.plan import compile as compile_plan
 from sidewall.plan import windows_network
 from sidewall.plan.facts_windows import AccountFact, Filtering
 from sidewall.plan.steps import Plan
-from sidewall.plan.windows_steps import Accounts
-from sidewall.platforms.windows import api, runner
+from sidewall.platforms.windows import api, runner, wfp
 from sidewall.platforms.windows.account_cell import AccountCell
 from sidewall.platforms.windows.backend import WindowsBackend
 from sidewall.platforms.windows.constants_process import CREATE_NEW_CONSOLE, CREATE_SUSPENDED
+from sidewall.platforms.windows.errors import failure
+from sidewall.platforms.windows.handles import Handle
+from sidewall.platforms.windows.prototypes import FILTERING
 from sidewall.platforms.windows.startup import Started, StartInfo, environment_block
 
-API: Any = api.native()
+REAL: Any = api.native()
 GROUP = Sid("S-1-5-21-7-7-7-1007")
 HERE = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+NO_FILTER = 0x80320003
+
+
+class Engine:
+    """A filtering engine that has the filters that it is given."""
+
+    def __init__(self, *filters: Any) -> None:
+        self.filters = {one.key: one for one in filters}
+
+    def FwpmEngineOpen0(self, name: str, **_: Any) -> Handle:
+        return Handle(1, lambda value: None, "the filtering engine")
+
+    def FwpmFilterGetByKey0(self, engine: Handle, key: str) -> Any:
+        if key not in self.filters:
+            raise failure("FwpmFilterGetByKey0", FILTERING, NO_FILTER, target=key)
+        return self.filters[key]
+
+
+class Claimed:
+    """This machine, with another filtering engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.fwpuclnt = engine
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(REAL, name)
 
 
 class Launcher:
@@ -39,14 +67,14 @@ class Launcher:
     def __init__(self, *program: str) -> None:
         self.program = program or (runner.__file__,)
         self.started: Started | None = None
-
-    def __call__(self, accounts: Accounts) -> Launcher:
-        return self
+        self.words: tuple[str, ...] = ()
 
     def launch(self, *words: str) -> Started:
         path = os.pathsep.join([HERE, *sys.path])
         line = subprocess.list2cmdline([sys.executable, "-X", "utf8", *self.program, *words])
-        self.started = API.kernel32.CreateProcessW(StartInfo(
+        self.words = words
+        # On Wine a process without a console of its own can have no pseudo console.
+        self.started = REAL.kernel32.CreateProcessW(StartInfo(
             command_line=line, application=sys.executable, flags=CREATE_SUSPENDED | CREATE_NEW_CONSOLE, show=0,
             environment=environment_block({**os.environ, "PYTHONPATH": path})))
         return self.started
@@ -63,8 +91,22 @@ def plan(workspace: str, **changes: Any) -> Plan:
     return compile_plan(about, facts, tier="account")
 
 
-def backend(launcher: Launcher) -> WindowsBackend:
-    return WindowsBackend(API, launch=lambda accounts: launcher.launch)
+def user() -> Sid:
+    from sidewall.platforms.windows import tokens
+
+    with tokens.own(REAL) as token:
+        return tokens.read(REAL, token).user
+
+
+def engine() -> Engine:
+    """An engine with every filter of the plan."""
+    me = user()
+    return Engine(*wfp.wanted(me, me, me))
+
+
+def backend(launcher: Launcher, filters: Engine | None = None) -> WindowsBackend:
+    machine: Any = Claimed(filters if filters is not None else engine())
+    return WindowsBackend(machine, launch=lambda accounts: launcher.launch)
 
 
 def opened(workspace: str, launcher: Launcher | None = None, **changes: Any) -> AccountCell:

@@ -1,4 +1,7 @@
-"""Commands in a cell of the token tier: codes, streams, names, handles, jobs, what is left behind."""
+"""Commands in a cell: codes, streams, names, handles, jobs, what is left behind.
+
+In the token tier the owner starts them, in the account tier a runner does; a session must not see which.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -20,13 +23,17 @@ if sys.platform != "win32":
 
 import msvcrt
 
+from tests.windows.inside import runners
 from tests.windows.inside.cells import BACKEND, PYTHON, SECONDS, ended, on_wine, opened, pipe, run, start
 
 from sidewall.errors import CellGone
 from sidewall.platforms.windows import dll
-from sidewall.platforms.windows.cell import TokenCell, WindowsChild
+from sidewall.platforms.windows.account_cell import AccountCell
+from sidewall.platforms.windows.cell import TokenCell
+from sidewall.platforms.windows.children import EndingChild
 from sidewall.session.readiness import POLLIN, Poller
 
+OpenedCell: TypeAlias = TokenCell | AccountCell
 NAME = "빈 칸 🐈 & (1)"
 
 
@@ -37,15 +44,22 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> str:
     return os.path.realpath(made)
 
 
-@pytest.fixture(scope="module")
-def cell(workspace: str) -> Iterator[TokenCell]:
-    made = opened(workspace)
+@pytest.fixture(scope="module", params=["token", "account"])
+def cell(request: pytest.FixtureRequest, workspace: str) -> Iterator[OpenedCell]:
+    made = opened(workspace) if request.param == "token" else runners.opened(workspace)
     yield made
     made.close()
     assert made.last_held == ()
 
 
-def said(cell: TokenCell, *argv: str, **given: Any) -> object:
+@pytest.fixture
+def token_cell(workspace: str) -> Iterator[TokenCell]:
+    made = opened(workspace)
+    yield made
+    made.close()
+
+
+def said(cell: OpenedCell, *argv: str, **given: Any) -> object:
     """What a Python says as JSON."""
     end, out, err = run(cell, *argv, **given)
     assert (end.returncode, err) == (0, b""), err
@@ -54,21 +68,21 @@ def said(cell: TokenCell, *argv: str, **given: Any) -> object:
 
 @pytest.mark.parametrize(("word", "code"), [("0", 0), ("7", 7), ("255", 255), ("-1", 0xFFFFFFFF),
                                             ("-1073741819", 0xC0000005)])
-def test_exit_codes_of_32_bits_pass(cell: TokenCell, word: str, code: int) -> None:
+def test_exit_codes_of_32_bits_pass(cell: OpenedCell, word: str, code: int) -> None:
     child = start(cell, "cmd", "/c", f"exit {word}")
     assert ended(child).returncode == code
     assert ended(child).returncode == code
     child.close()
 
 
-def test_three_streams(cell: TokenCell) -> None:
+def test_three_streams(cell: OpenedCell) -> None:
     end, out, err = run(cell, PYTHON, "-c", "import sys; d = sys.stdin.buffer.read(); sys.stdout.buffer.write(d[::-1]);"
                         "sys.stderr.buffer.write(b'oops'); sys.exit(3)", data=b"abc\0\r\n\xff")
     assert (end.returncode, out, err) == (3, b"\xff\n\r\0cba", b"oops")
     assert end.user_seconds + end.system_seconds >= 0
 
 
-def test_one_descriptor_for_two_streams(cell: TokenCell) -> None:
+def test_one_descriptor_for_two_streams(cell: OpenedCell) -> None:
     reading, writing = pipe()
     child = start(cell, "cmd", "/c", "echo out& echo err 1>&2", stdout=writing, stderr=writing)
     os.close(writing)
@@ -82,11 +96,11 @@ ARGUMENTS = ["", "a b", 'say "x"', "ends\\", "dir with\\", '\\"', "한글 🐈",
              "*"]
 
 
-def test_arguments_arrive_as_they_are(cell: TokenCell) -> None:
+def test_arguments_arrive_as_they_are(cell: OpenedCell) -> None:
     assert said(cell, PYTHON, "-c", "import json,sys; print(json.dumps(sys.argv[1:]))", *ARGUMENTS) == ARGUMENTS
 
 
-def test_arguments_of_a_batch_file_arrive_as_they_are(cell: TokenCell, workspace: str) -> None:
+def test_arguments_of_a_batch_file_arrive_as_they_are(cell: OpenedCell, workspace: str) -> None:
     script = os.path.join(workspace, "tell me.cmd")
     with open(script, "w", encoding="utf-8") as file:
         file.write(f'@"{PYTHON}" -c "import json,sys; print(json.dumps(sys.argv[1:]))" %*\r\n')
@@ -99,12 +113,12 @@ def test_arguments_of_a_batch_file_arrive_as_they_are(cell: TokenCell, workspace
     assert caught.value.errno == errno.EINVAL
 
 
-def test_a_line_for_cmd_keeps_its_quotation_marks(cell: TokenCell) -> None:
+def test_a_line_for_cmd_keeps_its_quotation_marks(cell: OpenedCell) -> None:
     end, out, _ = run(cell, "cmd", "/c", 'echo "a & b" & echo c')
     assert (end.returncode, [line.strip() for line in out.splitlines()]) == (0, [b'"a & b"', b"c"])
 
 
-def test_names_that_are_not_ascii(cell: TokenCell, workspace: str) -> None:
+def test_names_that_are_not_ascii(cell: OpenedCell, workspace: str) -> None:
     told = said(cell, PYTHON, "-c", "import json,os; open('파일 🐈.txt','w').close();"
                 "print(json.dumps([os.getcwd(), os.environ['이름']]))", env={
                     b"PATH": b"", "이름".encode(): "값 🐈".encode(), b"PYTHONUTF8": b"1"})
@@ -112,7 +126,7 @@ def test_names_that_are_not_ascii(cell: TokenCell, workspace: str) -> None:
     assert os.path.exists(os.path.join(workspace, "파일 🐈.txt"))
 
 
-def test_a_directory_to_start_in(cell: TokenCell, workspace: str) -> None:
+def test_a_directory_to_start_in(cell: OpenedCell, workspace: str) -> None:
     os.makedirs(os.path.join(workspace, "sub dir"), exist_ok=True)
     assert said(cell, PYTHON, "-c", "import json,os; print(json.dumps(os.getcwd()))", cwd="sub dir") == os.path.join(
         workspace, "sub dir")
@@ -125,7 +139,7 @@ def test_a_directory_to_start_in(cell: TokenCell, workspace: str) -> None:
         start(cell, "cmd", "/c", "exit", cwd="file")
 
 
-def test_programs_are_found_in_path_only(cell: TokenCell, workspace: str) -> None:
+def test_programs_are_found_in_path_only(cell: OpenedCell, workspace: str) -> None:
     with open(os.path.join(workspace, "evil.cmd"), "w", encoding="utf-8") as file:
         file.write("@exit 66\r\n")
     with pytest.raises(FileNotFoundError) as caught:
@@ -138,7 +152,7 @@ def test_programs_are_found_in_path_only(cell: TokenCell, workspace: str) -> Non
         assert run(cell, "cmd", "/c", "evil")[0].returncode != 66
 
 
-def test_what_is_no_program(cell: TokenCell, workspace: str) -> None:
+def test_what_is_no_program(cell: OpenedCell, workspace: str) -> None:
     with open(os.path.join(workspace, "text.txt"), "w", encoding="utf-8") as file:
         file.write("hello")
     with open(os.path.join(workspace, "not.exe"), "w", encoding="utf-8") as file:
@@ -155,7 +169,7 @@ def test_what_is_no_program(cell: TokenCell, workspace: str) -> None:
         start(cell, "cmd", "a\0b")
 
 
-def test_the_floor_of_the_environment(cell: TokenCell) -> None:
+def test_the_floor_of_the_environment(cell: OpenedCell) -> None:
     told = said(cell, PYTHON, "-c", "import json,os; print(json.dumps(dict(os.environ)))", env={})
     assert isinstance(told, dict)
     assert {"SYSTEMROOT", "COMSPEC", "PATHEXT", "NODEFAULTCURRENTDIRECTORYINEXEPATH", "TEMP"} <= told.keys()
@@ -163,7 +177,7 @@ def test_the_floor_of_the_environment(cell: TokenCell) -> None:
     assert told["TEMP"] == os.fsdecode(cell.environment[b"TEMP"]) != os.environ["TEMP"]
 
 
-def test_no_other_handle_is_inherited(cell: TokenCell) -> None:
+def test_no_other_handle_is_inherited(cell: OpenedCell) -> None:
     reading, writing = pipe()
     os.set_inheritable(writing, True)
     handle = msvcrt.get_osfhandle(writing)
@@ -199,7 +213,7 @@ def gone(pid: int) -> bool:
     return not alive(pid)
 
 
-def tree(cell: TokenCell) -> tuple[WindowsChild, int]:
+def tree(cell: OpenedCell) -> tuple[EndingChild, int]:
     reading, writing = pipe()
     child = start(cell, PYTHON, "-c", TREE, stdout=writing)
     os.close(writing)
@@ -211,7 +225,7 @@ def tree(cell: TokenCell) -> tuple[WindowsChild, int]:
     return child, pid
 
 
-def test_a_tree_is_killed_as_a_whole(cell: TokenCell) -> None:
+def test_a_tree_is_killed_as_a_whole(cell: OpenedCell) -> None:
     child, pid = tree(cell)
     assert child.wait(0.05) is None and alive(pid)
     child.signal(9, tree=True)
@@ -221,7 +235,7 @@ def test_a_tree_is_killed_as_a_whole(cell: TokenCell) -> None:
     child.close()
 
 
-def test_one_command_s_tree_and_no_other(cell: TokenCell) -> None:
+def test_one_command_s_tree_and_no_other(cell: OpenedCell) -> None:
     other, kept = tree(cell)
     child, pid = tree(cell)
     child.signal(15, tree=True)
@@ -236,14 +250,14 @@ def test_one_command_s_tree_and_no_other(cell: TokenCell) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.CTRL_C_EVENT, signal.CTRL_BREAK_EVENT])
-def test_interrupted(cell: TokenCell, number: int) -> None:
+def test_interrupted(cell: OpenedCell, number: int) -> None:
     child = start(cell, PYTHON, "-c", "import time; time.sleep(600)")
     child.signal(number, tree=True)
     assert ended(child).returncode == 0xC000013A
     child.close()
 
 
-def test_status_tells_the_end_to_whoever_polls(cell: TokenCell) -> None:
+def test_status_tells_the_end_to_whoever_polls(cell: OpenedCell) -> None:
     reading, writing = pipe()
     child = start(cell, PYTHON, "-c", "import sys; sys.stdin.read()", stdin=reading)
     os.close(reading)
@@ -257,7 +271,7 @@ def test_status_tells_the_end_to_whoever_polls(cell: TokenCell) -> None:
     child.close()
 
 
-def test_many_at_once(cell: TokenCell) -> None:
+def test_many_at_once(cell: OpenedCell) -> None:
     codes: list[int] = []
 
     def one(number: int) -> None:
@@ -273,14 +287,14 @@ def test_many_at_once(cell: TokenCell) -> None:
     assert sorted(codes) == list(range(1, 9))
 
 
-def test_a_command_costs_one_create_process(cell: TokenCell) -> None:
+def test_a_command_costs_one_create_process(token_cell: TokenCell) -> None:
     calls: list[str] = []
     env = {b"PATH": os.environ["PATH"].encode()}
     for _ in range(2):
         calls.clear()
         dll.trace = lambda library, function: calls.append(function)
         try:
-            child = start(cell, "cmd", "/c", "exit 0", env=env)
+            child = start(token_cell, "cmd", "/c", "exit 0", env=env)
             assert ended(child).returncode == 0
             child.close()
         finally:

@@ -55,12 +55,14 @@ ENDS = (HANDLE_EOF, BROKEN_PIPE, PIPE_NOT_CONNECTED)
 class Pending:
     """An operation under way.  Its memory belongs to the kernel until it ends, so closing cancels it and waits.
 
-    ``wait`` until it has ended, then ``result``.  ``event`` can be waited for together with other handles.
+    ``wait`` until it has ended, then ``result``.  ``event`` can be waited for together with other handles; one that
+    the caller gave stays the caller's.
     """
 
     def __init__(self, dll: Dll, handle: Handle, event: Handle, buffer: ctypes.Array[ctypes.c_char] | None,
-                 *, reading: bool) -> None:
+                 *, reading: bool, lent: bool = False) -> None:
         self.event = event
+        self._lent = lent
         self.overlapped = OVERLAPPED(hEvent=event.value)
         self._dll = dll
         self._handle = handle
@@ -75,7 +77,7 @@ class Pending:
         code = function.code(*values)
         if code not in (0, IO_PENDING, PIPE_CONNECTED) and not (self._reading and code in ENDS):
             self.ended = True
-            self.event.close()
+            self._drop_event()
             raise function.error(code, *values)
         if code in ENDS or code == PIPE_CONNECTED:
             self.ended, self._code = True, code
@@ -111,7 +113,10 @@ class Pending:
     def close(self) -> None:
         """Cancels what is not over and gives the event back."""
         self.cancel()
-        if not self.event.closed:
+        self._drop_event()
+
+    def _drop_event(self) -> None:
+        if not self._lent and not self.event.closed:
             self.event.close()
 
     def __del__(self) -> None:
@@ -168,11 +173,11 @@ class KernelPipes(Protocol):
     def WriteFile(self, handle: Handle, data: bytes) -> int:
         """How many bytes were written."""
 
-    def StartRead(self, handle: Handle, size: int) -> Pending:
-        """``ReadFile``, overlapped."""
+    def StartRead(self, handle: Handle, size: int, *, event: Handle | None = None) -> Pending:
+        """``ReadFile``, overlapped.  ``event``, if given, serves one operation after another."""
 
-    def StartWrite(self, handle: Handle, data: bytes) -> Pending:
-        """``WriteFile``, overlapped."""
+    def StartWrite(self, handle: Handle, data: bytes, *, event: Handle | None = None) -> Pending:
+        """``WriteFile``, overlapped, likewise."""
 
     def FlushFileBuffers(self, handle: Handle) -> None:
         """Waits until the other end has read all (a pipe), or until all is on the disk (a file)."""
@@ -201,9 +206,13 @@ class NativePipes:
         if code not in (0, PIPE_CONNECTED):
             raise self._dll.ConnectNamedPipe.error(code, pipe, None)
 
-    def _pending(self, handle: Handle, buffer: ctypes.Array[ctypes.c_char] | None, *, reading: bool) -> Pending:
-        event = Handle(self._dll.CreateEventW(None, True, False, None), self._dll.CloseHandle, "an operation's event")
-        return Pending(self._dll, handle, event, buffer, reading=reading)
+    def _pending(self, handle: Handle, buffer: ctypes.Array[ctypes.c_char] | None, event: Handle | None = None, *,
+                 reading: bool) -> Pending:
+        lent = event is not None
+        if event is None:
+            value = self._dll.CreateEventW(None, True, False, None)
+            event = Handle(value, self._dll.CloseHandle, "an operation's event")
+        return Pending(self._dll, handle, event, buffer, reading=reading, lent=lent)
 
     def StartConnect(self, pipe: Handle) -> Pending:
         pending = self._pending(pipe, None, reading=False)
@@ -253,14 +262,14 @@ class NativePipes:
         self._dll.WriteFile(handle, buffer, len(data), ctypes.byref(number), None)
         return number.value
 
-    def StartRead(self, handle: Handle, size: int) -> Pending:
-        pending = self._pending(handle, ctypes.create_string_buffer(max(size, 1)), reading=True)
+    def StartRead(self, handle: Handle, size: int, *, event: Handle | None = None) -> Pending:
+        pending = self._pending(handle, ctypes.create_string_buffer(max(size, 1)), event, reading=True)
         place = ctypes.cast(pending.buffer, ctypes.POINTER(ctypes.c_uint8))  # type: ignore[arg-type]
         pending.begun(self._dll.ReadFile, (handle, place, size, None, ctypes.byref(pending.overlapped)))
         return pending
 
-    def StartWrite(self, handle: Handle, data: bytes) -> Pending:
-        pending = self._pending(handle, ctypes.create_string_buffer(data, max(len(data), 1)), reading=False)
+    def StartWrite(self, handle: Handle, data: bytes, *, event: Handle | None = None) -> Pending:
+        pending = self._pending(handle, ctypes.create_string_buffer(data, max(len(data), 1)), event, reading=False)
         place = ctypes.cast(pending.buffer, ctypes.POINTER(ctypes.c_uint8))  # type: ignore[arg-type]
         pending.begun(self._dll.WriteFile, (handle, place, len(data), None, ctypes.byref(pending.overlapped)))
         return pending

@@ -68,11 +68,15 @@ def start(api: Api, launch: Launch, job: Handle, owner: Sid, account: Sid) -> Ru
         api.kernel32.AssignProcessToJobObject(job, started.process)
         api.kernel32.ResumeThread(started.thread)
         runner_pipe.accept(api, pipe, started.process, started.process_id)
-        runner = Runner(api, started, Pipe(api, pipe))
-        runner.greet(account)
     except BaseException:
         _kill(api, started)
         pipe.close()
+        raise
+    runner = Runner(api, started, Pipe(api, pipe))
+    try:
+        runner.greet(account)
+    except BaseException:
+        runner.close()
         raise
     return runner
 

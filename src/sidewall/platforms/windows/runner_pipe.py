@@ -53,13 +53,14 @@ class Pipe:
     def __init__(self, api: Api, handle: Handle) -> None:
         self._api = api
         self.handle = handle
+        self._reading, self._writing = api.kernel32.CreateEventW(), api.kernel32.CreateEventW()
 
     def send(self, data: bytes) -> None:
         """All of it; the caller sees to it that one thread at a time does.  Raises PipeGone."""
         rest = data
         while rest:
             try:
-                with self._api.kernel32.StartWrite(self.handle, rest) as pending:
+                with self._api.kernel32.StartWrite(self.handle, rest, event=self._writing) as pending:
                     written = pending.result() if pending.wait(int(WRITE_SECONDS * 1000)) else 0
             except ApiError as error:
                 raise PipeGone(f"the pipe cannot be written to: {error.message}") from None
@@ -70,7 +71,7 @@ class Pipe:
     def receive(self, milliseconds: int = constants.INFINITE) -> bytes:
         """What comes next; b'' at the end.  Raises PipeGone when nothing comes within the time."""
         try:
-            with self._api.kernel32.StartRead(self.handle, BLOCK) as pending:
+            with self._api.kernel32.StartRead(self.handle, BLOCK, event=self._reading) as pending:
                 if not pending.wait(milliseconds):
                     raise PipeGone("nothing came over the pipe in time")
                 data = pending.result()
@@ -80,8 +81,9 @@ class Pipe:
 
     def close(self) -> None:
         """Closes this end.  Idempotent."""
-        if not self.handle.closed:
-            self.handle.close()
+        for each in (self.handle, self._reading, self._writing):
+            if not each.closed:
+                each.close()
 
 
 def new_name() -> str:
