@@ -50,8 +50,9 @@ def console() -> Console:
     from rich.console import Console
 
     plain = bool(os.environ.get("NO_COLOR"))
+    # Without a colour system rich writes no escapes at all; ``no_color`` alone would leave bold and dim.
     return Console(highlight=False, markup=False, emoji=False, soft_wrap=False, no_color=plain or None,
-                   force_terminal=None if plain else True)
+                   color_system=None if plain else "auto", force_terminal=None if plain else True)
 
 
 def print_json(data: Any) -> None:

@@ -18,6 +18,7 @@ from sidewall.cli.options import (
     Option,
     Verb,
 )
+from sidewall.policy.model import GUARANTEES
 
 SHELLS = ("bash", "zsh", "fish", "powershell")
 
@@ -43,6 +44,14 @@ this one (configuration files, SIDEWALL_ variables) are not about that one, and 
 
 Exit code 125 when a required guarantee cannot be enforced."""
 
+ABOUT_VERIFY = """\
+Attacks a sandbox of the policy that `sidewall run` would have here, with files, servers and processes that are made for
+it, and looks from outside at what came of it. Each attack is tried without a sandbox too: where it has no effect then,
+it shows nothing. Nothing of yours is touched and nothing leaves the machine.
+
+Exit codes: 0 everything that was promised held; 1 something did not, or what must work does not; 2 usage or policy;
+125 no sandbox could be made."""
+
 FOR_USER = Option(name="for-user", metavar="SID",
                   help="for another user of this Windows machine, without a prompt; needs an administrator's rights")
 ABOUT_SETUP = """\
@@ -65,6 +74,10 @@ VERBS = (
          operands=(Operand(name="path", count="?", help="with --world: a path of that machine"),), about=ABOUT_EXPLAIN),
     Verb(name="doctor", help="say what this machine can enforce, and how to get more", options=(JSON,),
          about="Exit code 0 when the default policy can be enforced here, 1 when not."),
+    Verb(name="verify", help="attack the real sandbox of this machine, and say what held", about=ABOUT_VERIFY,
+         options=(*RULES, Option(name="guarantee", metavar="NAME", many=True, choices=GUARANTEES,
+                                 help="try only what is about this guarantee, and what must work"),
+                  Option(name="list", help="print what would be tried, and try nothing"), JSON)),
     Verb(name="setup", help="make this machine ready for the strongest tier, once; repair what is not as it should be",
          options=(FOR_USER, JSON), about=ABOUT_SETUP),
     Verb(name="status", module="traces", help="list everything of Sidewall that is on this machine", options=(JSON,),

@@ -1,0 +1,276 @@
+"""What only a scene on Windows has: victims, a registry key, a pipe, a mailslot, shared memory, a window.
+
+Knows: Windows, by the functions that Python has and by ctypes.  Must not know: what a probe does with them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+
+from sidewall.errors import MachineError
+from sidewall.verify.scene import PREFIX, Scene
+
+if sys.platform == "win32":
+    import ctypes
+    import mmap
+    import winreg
+    from ctypes import wintypes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from sidewall.verify.stage import Stage
+
+SIZE = 1 << 16
+_VICTIM = """
+import ctypes, msvcrt, os, sys
+space = ctypes.create_string_buffer(sys.argv[1].encode(), 64)
+held = os.open(sys.argv[2], os.O_RDONLY)
+kernel = ctypes.WinDLL("kernel32")
+kernel.GetCurrentProcess.restype = ctypes.c_void_p
+print(os.getpid(), ctypes.addressof(space), msvcrt.get_osfhandle(held), flush=True)
+for line in sys.stdin:
+    print(space.value.decode(), kernel.GetPriorityClass(ctypes.c_void_p(kernel.GetCurrentProcess())), flush=True)
+"""
+
+if sys.platform == "win32":
+
+    class RegistryKey:
+        """A key of the user's own.  Raises OSError."""
+
+        def __init__(self, unique: str) -> None:
+            self.name = rf"Software\{unique}"
+            winreg.CreateKey(winreg.HKEY_CURRENT_USER, self.name).Close()
+
+        def heap(self) -> bytes:
+            found: list[str] = []
+            self._walk(self.name, lambda key, path: found.extend(
+                winreg.EnumValue(key, index)[0] for index in range(winreg.QueryInfoKey(key)[1])))
+            return "\n".join(found).encode()
+
+        def _walk(self, path: str, visit: Callable[[Any, str], None]) -> list[str]:
+            """Visits a key and what is below it; their paths, the deepest first."""
+            with winreg.OpenKey(winreg.HKEY_CURRENT_USER, path) as key:
+                visit(key, path)
+                inner = [winreg.EnumKey(key, index) for index in range(winreg.QueryInfoKey(key)[0])]
+            return [*(one for name in inner for one in self._walk(rf"{path}\{name}", visit)), path]
+
+        def close(self) -> None:
+            for path in self._walk(self.name, lambda key, path: None):
+                winreg.DeleteKey(winreg.HKEY_CURRENT_USER, path)
+
+    class Mapping:
+        """Shared memory with a name."""
+
+        def __init__(self, unique: str) -> None:
+            self.name = unique
+            self._space = mmap.mmap(-1, SIZE, tagname=unique)
+
+        def heap(self) -> bytes:
+            return self._space[:]
+
+        def close(self) -> None:
+            self._space.close()
+
+    class Pipe:
+        """A named pipe that takes one client after the other.  Raises OSError."""
+
+        def __init__(self, unique: str) -> None:
+            import _winapi
+
+            self.name = rf"\\.\pipe\{unique}"
+            self._heap = b""
+            self._ending = False
+            self._next = self._instance(first=True)
+            self._reader = threading.Thread(target=self._serve, daemon=True)
+            self._close = _winapi.CloseHandle
+            self._reader.start()
+
+        def _instance(self, *, first: bool = False) -> int:
+            import _winapi
+
+            inbound = 0x1 | (0x80000 if first else 0)
+            return int(_winapi.CreateNamedPipe(self.name, inbound, 0, 255, 0, 4096, 0, 0))
+
+        def _serve(self) -> None:
+            import _winapi
+
+            while not self._ending:
+                handle = self._next
+                try:
+                    _winapi.ConnectNamedPipe(handle)
+                except OSError:  # it came and went
+                    pass
+                self._next = self._instance()
+                try:
+                    while True:
+                        self._heap += _winapi.ReadFile(handle, 4096)[0]
+                except OSError:
+                    self._close(handle)
+
+        def heap(self) -> bytes:
+            return self._heap
+
+        def close(self) -> None:
+            self._ending = True
+            try:
+                os.close(os.open(self.name, os.O_WRONLY))
+                self._reader.join(5)
+            except OSError:
+                pass
+            self._close(self._next)
+
+    class Mailslot:
+        """A mailslot.  Raises OSError."""
+
+        def __init__(self, unique: str) -> None:
+            self.name = rf"\\.\mailslot\{unique}"
+            self._heap = b""
+            self._lock = threading.Lock()
+            self._kernel = kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+            kernel.CreateMailslotW.restype = ctypes.c_void_p
+            self._slot = kernel.CreateMailslotW(self.name, 0, 0, None)
+            if self._slot in (None, ctypes.c_void_p(-1).value):
+                raise ctypes.WinError(ctypes.get_last_error())
+
+        def heap(self) -> bytes:
+            space, size = ctypes.create_string_buffer(4096), wintypes.DWORD()
+            with self._lock:
+                while self._kernel.ReadFile(ctypes.c_void_p(self._slot), space, 4096, ctypes.byref(size), None):
+                    self._heap += space.raw[:size.value] + b"\n"
+                return self._heap
+
+        def close(self) -> None:
+            self._kernel.CloseHandle(ctypes.c_void_p(self._slot))
+
+    class Window:
+        """A hidden window with a title; numbers that are posted to it stand for the stages that they are of."""
+
+        MESSAGE, QUIT = 0x8001, 0x12
+
+        def __init__(self, title: str, nonce: Callable[[int], str]) -> None:
+            self._title, self._nonce = title, nonce
+            self._heap = b""
+            self._made = threading.Event()
+            self._window = self._thread_id = 0
+            self._user = ctypes.WinDLL("user32", use_last_error=True)
+            self._thread = threading.Thread(target=self._pump, daemon=True)
+            self._thread.start()
+            if not self._made.wait(10) or not self._window:
+                raise OSError("no window can be made")
+
+        def _pump(self) -> None:
+            user = self._user
+            self._thread_id = ctypes.WinDLL("kernel32").GetCurrentThreadId()
+            user.CreateWindowExW.restype = ctypes.c_void_p
+            self._window = user.CreateWindowExW(0, "STATIC", self._title, 0, 0, 0, 1, 1, None, None, None, None) or 0
+            self._made.set()
+            message = wintypes.MSG()
+            while self._window and user.GetMessageW(ctypes.byref(message), None, 0, 0) > 0:
+                if message.message == self.MESSAGE:
+                    self._heap += self._nonce(int(message.wParam)).encode() + b"\n"
+            user.DestroyWindow(ctypes.c_void_p(self._window))
+
+        def heap(self) -> bytes:
+            return self._heap
+
+        def close(self) -> None:
+            self._user.PostThreadMessageW(self._thread_id, self.QUIT, 0, 0)
+            self._thread.join(5)
+
+    def _desktop() -> str:
+        """The name of this thread's desktop."""
+        user = ctypes.WinDLL("user32", use_last_error=True)
+        user.GetThreadDesktop.restype = ctypes.c_void_p
+        mine = user.GetThreadDesktop(ctypes.WinDLL("kernel32").GetCurrentThreadId())
+        space, size = ctypes.create_unicode_buffer(300), wintypes.DWORD()
+        user.GetUserObjectInformationW(ctypes.c_void_p(mine), 2, space, 600, ctypes.byref(size))
+        return space.value
+
+    class WindowsScene(Scene):
+        """The scene on Windows."""
+
+        def _more(self) -> None:
+            self._victims: dict[int, tuple[subprocess.Popen[str], int, int]] = {}
+            self._lock = threading.Lock()
+            unique = os.path.basename(self.base)[1:]
+            makers: dict[str, Callable[[], Any]] = {
+                "registry": lambda: RegistryKey(unique), "mapping": lambda: Mapping(unique),
+                "pipe": lambda: Pipe(unique), "mailslot": lambda: Mailslot(unique),
+                "window": lambda: Window(self.secret("title"), lambda number: self.stages[number].nonce),
+            }
+            for name, make in makers.items():
+                try:
+                    made = make()
+                except OSError as error:
+                    self.absent[name] = f"there is no {name} to be had here: {error}"
+                    continue
+                self._listeners[name] = made
+                self.targets[name] = getattr(made, "name", name)
+            self.targets["title"] = self.secret("title")
+            self.targets["desktop"] = _desktop()
+            if not self.targets["desktop"]:
+                self.absent["desktop"] = "this session has no desktop"
+            self._shared = os.path.join(tempfile.gettempdir(), PREFIX[1:] + unique[-8:])
+            self._write(self._shared, "# made up\n")
+            self.targets["shared"] = self._shared
+
+        def victims(self, count: int) -> list[int]:
+            held = os.path.join(self.base, "held")
+            self._write(held, self.secret("held"))
+            words = [sys.executable, "-I", "-S", "-c", _VICTIM, self.secret("victim"), held]
+            started = [subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        cwd=os.path.dirname(sys.executable)) for _ in range(count)]
+            for process in started:
+                line = process.stdout.readline().split() if process.stdout else []
+                if len(line) != 3:
+                    for each in started:
+                        each.kill()
+                    raise MachineError("the processes that are to be attacked did not start")
+                self._victims[int(line[0])] = (process, int(line[1]), int(line[2]))
+            return list(self._victims)
+
+        def particular(self, stage: Stage) -> dict[str, Any]:
+            if stage.victim not in self._victims:
+                return {}
+            _, place, held = self._victims[stage.victim]
+            return {"place": place, "held": held}
+
+        def _ask(self, stage: Stage) -> list[str]:
+            """Memory and priority of the stage's victim, in its own words; nothing when it is gone."""
+            process, _, _ = self._victims[stage.victim]
+            with self._lock:
+                try:
+                    if process.stdin is None or process.stdout is None:
+                        return []
+                    process.stdin.write("show\n")
+                    process.stdin.flush()
+                    return process.stdout.readline().split()
+                except OSError:
+                    return []
+
+        def lives(self, stage: Stage) -> bool:
+            return bool(self._ask(stage))
+
+        def written_into(self, stage: Stage) -> bool:
+            return stage.nonce in "".join(self._ask(stage)[:1])
+
+        def tuning(self, stage: Stage) -> tuple[Any, ...]:
+            return tuple(self._ask(stage)[1:]) if stage.victim in self._victims else ()
+
+        def close(self) -> None:
+            for process, _, _ in getattr(self, "_victims", {}).values():
+                process.kill()
+                process.communicate()
+            self._victims = {}
+            try:
+                os.remove(getattr(self, "_shared", ""))
+            except OSError:
+                pass
+            super().close()
