@@ -26,6 +26,7 @@ from sidewall.policy.model import (
     Request,
     Source,
 )
+from sidewall.policy.paths import WINDOWS
 
 HOME, WORK = "/home/u", "/home/u/p"
 BASE = profiles.build(":workspace", workspace=WORK, home=HOME)
@@ -120,6 +121,18 @@ def test_the_network_does_not_open_over_a_denial() -> None:
     with pytest.raises(ConfigError) as caught:
         apply(base, layer(mode="on"))
     assert caught.value.key == "network.mode"
+
+
+@pytest.mark.parametrize("place", ["", r"\accounts.json", r"\runtime", r"\runtime\1", r"\state\access-lists"])
+def test_no_layer_opens_sidewall_s_own_places_on_windows(place: str) -> None:
+    home = r"C:\Users\u"
+    policy = profiles.build(":workspace", workspace=home + r"\w", home=home, flavour=WINDOWS)
+    path = home + r"\AppData\Local\sidewall" + place
+    source = Source(layer=COMMAND_LINE, key="--write")
+    with pytest.raises(UsageError, match="part of Sidewall's own"):
+        apply(policy, Overlay(source=source, trusted=True, files=(FileRule(path=path, access=WRITE, source=source),)))
+    given = Overlay(source=source, trusted=True, files=(FileRule(path=path, access=READ, source=source),))
+    assert not decide(apply(policy, given), Request(action="write", target=path)).allowed
 
 
 def test_own_settings_stay_unwritable_below_a_root_around_them() -> None:

@@ -110,7 +110,8 @@ def _roots(layout: Layout) -> None:
 def _readable(layout: Layout) -> None:
     """Reading that the owner of a place keeps to himself: of readable rules, and of where programs are started from."""
     facts = layout.facts
-    wanted = [layout.fact(rule.path) for rule in _rules(layout.policy, READ)]
+    # Sidewall's own places have access lists of their own.
+    wanted = [layout.fact(rule.path) for rule in _rules(layout.policy, READ) if not secrets.is_own(rule.source)]
     tools = [layout.fact(path) or _guess(layout, path) for path in facts.tools]
     for found in (*wanted, *tools):
         if found is None or found.kind == kinds.MISSING or found.shared or layout.reached(found.real or found.path):

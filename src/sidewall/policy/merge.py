@@ -12,7 +12,6 @@ from __future__ import annotations
 from sidewall.errors import ConfigError, PolicyError, UsageError
 from sidewall.policy import hosts, narrow, paths, profiles
 from sidewall.policy.model import (
-    BUILT_IN,
     COMMAND_LINE,
     DENY,
     GIT_MODES,
@@ -31,7 +30,7 @@ from sidewall.policy.model import (
 )
 from sidewall.policy.protect import OWN, Names
 from sidewall.policy.roots import check_writable_root
-from sidewall.policy.secrets import SETTINGS_KEY, STATE_KEY
+from sidewall.policy.secrets import is_own
 from sidewall.record import Record
 
 TYPE_CHECKING = False
@@ -136,7 +135,7 @@ def _files(policy: Policy, overlay: Overlay) -> tuple[FileRule, ...]:
         # Narrowly: where it is uncertain that two paths are one, the earlier rule stays beside the new one.
         taken = {paths.key(rule.path, policy.flavour) for rule in overlay.files if not rule.glob}
         kept = tuple([rule for rule in kept
-                      if rule.glob or _is_own(rule) or paths.key(rule.path, policy.flavour) not in taken])
+                      if rule.glob or is_own(rule.source) or paths.key(rule.path, policy.flavour) not in taken])
     return kept + tuple([rule for rule in overlay.files if rule not in kept])
 
 
@@ -195,7 +194,7 @@ def _check_roots(policy: Policy, overlay: Overlay) -> None:
             except PolicyError as error:
                 _fail(overlay, rule.source.key, error.message, error.hint)
             for other in policy.files:
-                if _is_own(other) and paths.is_within(rule.path, other.path, policy.flavour, wide=True):
+                if is_own(other.source) and paths.is_within(rule.path, other.path, policy.flavour, wide=True):
                     _fail(overlay, rule.source.key, f"{rule.path} is part of Sidewall's {other.source.key}",
                           "What it holds decides what later runs may do.")
     mine = [rule for rule in overlay.files if rule.access == WRITE]
@@ -211,10 +210,6 @@ def _check_roots(policy: Policy, overlay: Overlay) -> None:
                     key = rule.source.key if rule in mine else other.source.key
                     _fail(overlay, key, f"{rule.path} cannot be writable: {name} is protected below {other.path}",
                           f'Take it off the list with [protect] release = ["{name}"].')
-
-
-def _is_own(rule: FileRule) -> bool:
-    return rule.source.layer == BUILT_IN and rule.source.key in (STATE_KEY, SETTINGS_KEY)
 
 
 def _joined(first: tuple[Item, ...], second: tuple[Item, ...]) -> tuple[Item, ...]:

@@ -40,8 +40,7 @@ def smallest_change(policy: Policy, request: Request) -> str:
         return _connect(policy, request.target, decision)
     if decision.kind == "glob" or _written_by_the_user(policy, request, decision):
         return _without(decision)
-    own = decision.source.layer == BUILT_IN and decision.source.key in (secrets.STATE_KEY, secrets.SETTINGS_KEY)
-    if own or (decision.kind == "secret" and request.action != READ):
+    if secrets.is_own(decision.source) or (decision.kind == "secret" and request.action != READ):
         return ""
     place = paths.normalise(request.target, policy.flavour)
     if request.action == READ:

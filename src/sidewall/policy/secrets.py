@@ -10,10 +10,11 @@ held more surely than a file that is replaced by rename.
 from __future__ import annotations
 
 from sidewall.policy.model import BUILT_IN, DENY, READ, FileRule, Source
-from sidewall.policy.paths import POSIX
+from sidewall.policy.paths import POSIX, WINDOWS
 
-SECRETS_KEY, STATE_KEY, SETTINGS_KEY = "secrets", "own state", "own settings"
+SECRETS_KEY, STATE_KEY, SETTINGS_KEY, RUNTIME_KEY = "secrets", "own state", "own settings", "own runtime"
 """Keys of the sources of the rules made here."""
+_OWN = frozenset((STATE_KEY, SETTINGS_KEY, RUNTIME_KEY))
 SOURCE = Source(layer=BUILT_IN, key=SECRETS_KEY)
 
 _EVERYWHERE = (
@@ -121,8 +122,11 @@ _WINDOWS_SYSTEM = (
     r"ProgramData\Microsoft\Vault",
 )
 
-_STATE = {POSIX: ".local/state/sidewall", "windows": r"AppData\Local\sidewall\state"}
-_SETTINGS = {POSIX: ".config/sidewall", "windows": r"AppData\Roaming\sidewall"}
+_STATE = {POSIX: ".local/state/sidewall", WINDOWS: r"AppData\Local\sidewall"}
+"""On Windows with the passwords of the sandbox's accounts, and the journal of changed access lists."""
+_SETTINGS = {POSIX: ".config/sidewall", WINDOWS: r"AppData\Roaming\sidewall"}
+_RUNTIME = {WINDOWS: r"AppData\Local\sidewall\runtime"}
+"""The copy of Python from which the sandbox's accounts run: they read it, by its own access list."""
 
 
 def below_home(flavour: str = POSIX) -> tuple[str, ...]:
@@ -156,13 +160,20 @@ _made: dict[tuple[str, str], tuple[FileRule, ...]] = {}
 
 
 def own(home: str, flavour: str = POSIX) -> tuple[FileRule, ...]:
-    """Keeps Sidewall's own state (what is trusted, what was run) unreadable and its settings unwritable, whatever the
-    profile reads and whichever directory around them is made writable."""
+    """Keeps Sidewall's own state (what is trusted, what was run) unreadable, its settings and what it runs from
+    unwritable, whatever the profile reads and whichever directory around them is made writable.
+
+    The first rule is the state's, the second the settings'.
+    """
     base = _base(home, flavour)
-    return (
-        FileRule(path=base + _STATE[flavour], access=DENY, source=Source(layer=BUILT_IN, key=STATE_KEY)),
-        FileRule(path=base + _SETTINGS[flavour], access=READ, source=Source(layer=BUILT_IN, key=SETTINGS_KEY)),
-    )
+    made = ((_STATE, DENY, STATE_KEY), (_SETTINGS, READ, SETTINGS_KEY), (_RUNTIME, READ, RUNTIME_KEY))
+    return tuple([FileRule(path=base + places[flavour], access=access, source=Source(layer=BUILT_IN, key=key))
+                  for places, access, key in made if flavour in places])
+
+
+def is_own(source: Source) -> bool:
+    """Whether a rule of this source is one of ``own``."""
+    return source.layer == BUILT_IN and source.key in _OWN
 
 
 def _base(home: str, flavour: str) -> str:

@@ -256,7 +256,8 @@ def _with_places(policy: Policy, own: tuple[str, str]) -> Policy:
             raise PolicyError(f"the workspace {real} is where {path} leads: a place of {secrets.SECRETS_KEY}",
                               hint="Change to the directory of one project, or name one.")
         more.append(FileRule(path=real, access=DENY, source=secrets.SOURCE))
-    for rule, place in zip(secrets.own(home, policy.flavour), (own[1], own[0]), strict=True):
+    state = own[1] if policy.flavour == paths.POSIX else os.path.dirname(own[1])
+    for rule, place in zip(secrets.own(home, policy.flavour)[:2], (state, own[0]), strict=True):
         real = os.path.realpath(place)
         if real != rule.path:
             more.append(rule.replace(path=real))

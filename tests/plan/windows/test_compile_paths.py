@@ -16,6 +16,8 @@ from sidewall.plan.facts_windows import PathFact
 from sidewall.plan.steps import Plan, Watch
 from sidewall.plan.windows_edits import MODIFY, PASSING, READING, WRITING
 from sidewall.plan.windows_steps import AclEdit, Placeholder, Refused, TokenRecipe
+from sidewall.policy.decide import decide
+from sidewall.policy.model import Request
 
 from .machines import (
     ANN,
@@ -289,3 +291,22 @@ def test_a_directory_that_all_may_read_needs_no_passage() -> None:
     plan = compiled(policy(":workspace", read(mine)), disk)
     assert ("allow", GROUP, PASSING, 0) in aces(plan, r"C:\Tools\deep")
     assert edit(plan, r"C:\Tools") is None
+
+
+@pytest.mark.parametrize("tier", ["account", "token", "token-strict"])
+def test_sidewall_s_own_places_are_not_edited(tier: str) -> None:
+    """The accounts read the runtime by its own access list, which is compared at each use; no plan touches it, nor
+    the passwords beside it, nor grants what the user's settings say."""
+    own = HOME + r"\AppData\Local\sidewall"
+    runtime, settings = own + r"\runtime", HOME + r"\AppData\Roaming\sidewall"
+    disk = Disk({own + r"\accounts.json": "file", runtime + r"\abc": "dir", settings: "dir"})
+    about = policy()
+    asked = {path: (decide(about, Request(action="read", target=path)).allowed,
+                    decide(about, Request(action="write", target=path)).allowed)
+             for path in (own, own + r"\accounts.json", own + r"\state\trust.json", own + r"\runtime2",
+                          runtime + r"\abc\python.exe", settings + r"\config.toml")}
+    assert list(asked.values()) == [(False, False)] * 4 + [(True, False)] * 2
+    plan = compiled(about, disk, tier=tier)
+    edited = [step.path for step in of(plan, AclEdit) if "sidewall" in step.path]
+    assert not [path for path in edited if not path.startswith(r"C:\ProgramData")]
+    assert not [step.path for step in of(plan, Placeholder) if "AppData" in step.path]
