@@ -16,7 +16,7 @@ from sidewall.errors import MachineError
 from sidewall.platforms.windows import runtime, runtime_files
 
 HERE = Path(runtime.package())
-WHOLE = (*runtime_files.ROOTS[1:], "sidewall.platforms.windows.process")
+WHOLE = runtime_files.ROOTS
 
 
 def install(base: Path, *, tag: str = "311", place: str = "DLLs", archive: bool = False) -> Path:
@@ -75,7 +75,7 @@ def test_nothing_of_the_outside_is_among_the_modules(whole: runtime_files.Conten
     secrets = {"credentials", "setup", "elevated", "provision", "runtime", "logon", "journal"}
     assert not [name for name in modules if name.rpartition(".")[2] in secrets]
     library = {name for name in modules if not name.startswith("sidewall")}
-    heavy = {"socket", "ssl", "subprocess", "asyncio", "logging", "json", "re", "typing", "dataclasses", "pathlib"}
+    heavy = {"socket", "ssl", "subprocess", "asyncio", "logging", "typing", "dataclasses", "pathlib"}
     assert not library & heavy, "the program inside starts in a moment, and can do little"
 
 

@@ -67,7 +67,8 @@ class Wide(Record):
 
 class AccountFact(Record):
     """One sandbox account.  ``sid`` is None while it does not exist; ``credential`` a word of ``CREDENTIALS``;
-    ``profile`` its profile directory ('' before its first logon)."""
+    ``profile`` its profile directory ('' before its first logon); ``refused`` says how Windows refused it a logon with
+    the password that is stored ('' when it did not)."""
 
     name: str
     sid: Sid | None = None
@@ -77,6 +78,7 @@ class AccountFact(Record):
     in_group: bool = True
     credential: str = CREDENTIAL_GOOD
     profile: str = ""
+    refused: str = ""
 
 
 class Filtering(Record):
@@ -109,7 +111,7 @@ class WindowsFacts(Record):
     reparse points there; ``tools`` directories that programs are started from.  ``scanned`` is False when a root was
     too large to look through, ``expanded`` when patterns were not followed to their end, ``audited`` when nobody
     looked for places that are open to all (``wide``).  ``temp`` is the directory in which private temporary directories
-    are made.  ``runner``: commands can be started as the accounts.
+    are made.  ``runner``: commands can be started as the accounts; if not, ``runner_problem`` says why.
     ``environ`` are start-up variables with the system's own values.  ``unenforced`` is what the kernel was
     found not to do.
     """
@@ -152,6 +154,7 @@ class WindowsFacts(Record):
     environ: tuple[tuple[str, str], ...] = ()
     unenforced: tuple[Unenforced, ...] = ()
     runner: bool = True
+    runner_problem: str = ""
     notes: tuple[str, ...] = ()
 
 

@@ -127,7 +127,7 @@ def why_not_account(policy: Policy, facts: WindowsFacts) -> Refusal | None:
     if used.sid is None:
         return Refusal(reason=f"the account {used.name} was deleted", hint=f"{SETUP}: it makes it anew")
     if not facts.runner:
-        return Refusal(reason="this release does not start commands as the sandbox's accounts yet",
+        return Refusal(reason=facts.runner_problem or "commands cannot be started as the sandbox's accounts",
                        hint="use the token tier")
     if facts.logon_forbidden:
         return Refusal(reason=f"a policy refuses the accounts an interactive logon ({facts.logon_forbidden})",
@@ -146,6 +146,9 @@ def why_not_account(policy: Policy, facts: WindowsFacts) -> Refusal | None:
         return Refusal(reason=f"the account {used.name} is not in its group", hint=SETUP)
     if used.credential != CREDENTIAL_GOOD:
         return Refusal(reason=f"the account {used.name} cannot be used: {_CREDENTIALS[used.credential]}", hint=SETUP)
+    if used.refused:
+        return Refusal(reason=f"the last logon of the account {used.name} was refused, and is not tried again: "
+                              f"{used.refused}", hint=SETUP)
     wanted = filters(policy, facts)
     if not facts.filtering.running:
         return Refusal(reason="the base filtering engine (BFE) does not run, so no filter holds",

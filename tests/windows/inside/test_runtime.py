@@ -27,7 +27,7 @@ with open(sys.argv[1], "w", encoding="utf-8") as file:
                 sorted((name, getattr(one, "__file__", None) or "") for name, one in sys.modules.items()))), file=file)
 sys.exit(7)
 """
-WHOLE = (*runtime_files.ROOTS[1:], "sidewall.platforms.windows.process")
+WHOLE = runtime_files.ROOTS
 
 
 @pytest.fixture

@@ -40,6 +40,12 @@ class Kernel(Facade):
     def GetCurrentProcess(self) -> Handle:
         return Borrowed(-1, "this process")
 
+    def GetWindowsDirectoryW(self) -> str:
+        return r"C:\Windows"
+
+    def GetSystemDirectoryW(self) -> str:
+        return r"C:\Windows\System32"
+
     def EnumProcesses(self) -> tuple[int, ...]:
         return (0, 4, *self.windows.processes)
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from typing import Any
 
-from tests.windows.memory.windows import PEOPLE, Facade, fault
+from tests.windows.memory.windows import GROUPS, PEOPLE, Account, Facade, Person, fault
 
 from sidewall.nt import wellknown as known
 from sidewall.nt.acl import Acl
 from sidewall.nt.descriptor import SecurityDescriptor
 from sidewall.nt.sid import Sid
+from sidewall.nt.token import Group, Token
+from sidewall.plan.windows_token import USUAL
 from sidewall.platforms.windows import constants_security as constants
+from sidewall.platforms.windows.advapi32_logon import LONGEST_LOGON_LINE
+from sidewall.platforms.windows.constants_process import LOGON_WITH_PROFILE
 from sidewall.platforms.windows.errors import failure
 from sidewall.platforms.windows.handles import Handle
 from sidewall.platforms.windows.prototypes import LAST
+from sidewall.platforms.windows.secret import Secret
+from sidewall.platforms.windows.startup import Started, StartInfo
 
 PROFILES = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList".upper()
 
@@ -97,23 +104,62 @@ class Advapi(Facade):
         return descriptor.to_bytes()
 
     def LogonUserW(self, user: str, domain: str | None, password: str, **_: Any) -> Handle:
-        found = self.windows.accounts[user.lower()]
+        self._log_on("LogonUserW", user, password)
+        return self.handle(f"a token of {user}")
+
+    def _log_on(self, call: str, user: str, password: str) -> Account:
+        """In the order in which Windows looks."""
         self.windows.logons.append(user)
+        found = self.windows.accounts.get(user.lower())
+        if found is None:
+            raise failure(call, LAST, 1326, target=user)  # who asks is not told that there is no such account
         if found.flags & constants.UF_LOCKOUT:
-            raise failure("LogonUserW", LAST, 1909, target=user)
+            raise failure(call, LAST, 1909, target=user)
         if found.password != password:
             found.bad_passwords += 1
             if found.bad_passwords >= self.windows.lockout:
                 found.flags |= constants.UF_LOCKOUT
-            raise failure("LogonUserW", LAST, 1326, target=user)
+            raise failure(call, LAST, 1326, target=user)
         if found.flags & constants.UF_ACCOUNTDISABLE:
-            raise failure("LogonUserW", LAST, 1331, target=user)
+            raise failure(call, LAST, 1331, target=user)
+        if found.expired:
+            raise failure(call, LAST, 1330, target=user)
+        if self.windows.logon_error:
+            raise failure(call, LAST, self.windows.logon_error, target=user)
         groups = [sid for sid, _, members in self.windows.groups.values() if found.sid in members]
         sids = {found.sid, *groups, known.EVERYONE, known.USERS, known.LOCAL_ACCOUNT}
         held = {right for sid in sids for right in self.windows.rights.get(sid, ())}
         if "SeInteractiveLogonRight" not in held or "SeDenyInteractiveLogonRight" in held:
-            raise failure("LogonUserW", LAST, 1385, target=user)
-        return self.handle(f"a token of {user}")
+            raise failure(call, LAST, 1385, target=user)
+        return found
+
+    def CreateProcessWithLogonW(self, user: str, domain: str | None, password: Secret, info: StartInfo, *,
+                                flags: int = 1) -> Started:
+        call = "CreateProcessWithLogonW"
+        if self.windows.service_error:
+            raise failure(call, LAST, self.windows.service_error)
+        assert domain == "." and len(info.command_line) <= LONGEST_LOGON_LINE
+        assert info.attributes is None and not info.inherit and info.stdio is None
+        found = self._log_on(call, user, password.wide.value)
+        person = Person(found.sid, rf"C:\Users\{found.name}")
+        groups = [sid for sid, _, members in self.windows.groups.values() if found.sid in members]
+        person.token = Token(user=found.sid, groups=tuple([Group(sid=sid, attributes=USUAL)
+                                                           for sid in (*groups, *GROUPS)]))
+        for path, mask, code in ((info.directory, 0x20, 267), (info.application, 0x21, 5)):
+            file = self.windows.files.get((path or "").upper())
+            if file is None or not person.may(file.descriptor, mask, "file"):
+                raise failure(call, LAST, code if file is not None else 2, target=path or "")
+        if flags & LOGON_WITH_PROFILE:
+            self.windows.keys.setdefault(f"{PROFILES}\\{found.sid}".upper(), {"ProfileImagePath": person.home})
+        number = 5000 + len(self.windows.processes)
+        self.windows.processes[number] = found.sid
+        program = self.windows.files[(info.application or "").upper()]
+        program.running += 1
+        self.windows.started.append(info)
+        process = ProcessHandle(number, lambda value: None, f"process {number}")
+        process.number = number
+        return Started(process=process, thread=self.handle(f"a thread of {number}"), process_id=number,
+                       thread_id=number + 1)
 
 
 class Crypt(Facade):
@@ -130,6 +176,12 @@ class Crypt(Facade):
         if owner is not None and owner in self.windows.broken:
             raise failure("CryptUnprotectData", LAST, 0x8009000B)
         return plain, description
+
+    def UnprotectSecret(self, data: bytes, *, entropy: bytes = b"") -> Secret:
+        plain = self.CryptUnprotectData(data, entropy=entropy)[0]
+        made = Secret(ctypes.create_string_buffer(plain, len(plain)))
+        self.windows.secrets.append(made)
+        return made
 
 
 class Userenv(Facade):

@@ -105,6 +105,15 @@ class Windows:
         """Users whose DPAPI key is lost."""
         self.logons: list[str] = []
         self.lockout = 3
+        self.logon_error, self.service_error = 0, 0
+        """What keeps every right password from working, and what the service that logs on says."""
+        self.started: list[Any] = []
+        """How processes were started that were logged on."""
+        self.secrets: list[Any] = []
+        """Every password that was decrypted for a moment."""
+        self.stations: dict[str, SecurityDescriptor] = {}
+        self.desktops: dict[str, SecurityDescriptor] = {}
+        self.windows_there = True
         self.now = 1_700_000_000.0
         self.calls: list[str] = []
         self.fail_at = -1
@@ -123,6 +132,7 @@ class Windows:
     def machine(self, user: Sid = ANN, *, elevated: bool = False, confined: bool = False, home: str = "") -> Machine:
         """The machine as a process of this user sees it."""
         from tests.windows.memory.accounts import Netapi
+        from tests.windows.memory.desktops import User
         from tests.windows.memory.filters import Filters
         from tests.windows.memory.kernel import Kernel
         from tests.windows.memory.registry import Registry
@@ -131,7 +141,7 @@ class Windows:
         person = Person(user, home or rf"C:\Users\{PEOPLE.get(user, 'other')}", elevated=elevated, confined=confined)
         api = Api()
         for name, made in (("kernel32", Kernel), ("advapi32", Advapi), ("netapi32", Netapi), ("crypt32", Crypt),
-                           ("userenv", Userenv), ("fwpuclnt", Filters)):
+                           ("userenv", Userenv), ("fwpuclnt", Filters), ("user32", User)):
             setattr(api, name, Watched(made(self, person), self))
         return Machine(api, Watched(Registry(self, person), self), lambda: self.now)  # type: ignore[arg-type]
 

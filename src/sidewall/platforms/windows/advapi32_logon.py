@@ -12,6 +12,7 @@ from sidewall.platforms.windows.constants_process import LOGON_WITH_PROFILE
 from sidewall.platforms.windows.constants_security import LOGON32_LOGON_INTERACTIVE, LOGON32_PROVIDER_DEFAULT
 from sidewall.platforms.windows.errors import CallError
 from sidewall.platforms.windows.handles import Handle
+from sidewall.platforms.windows.secret import Secret
 from sidewall.platforms.windows.startup import Start, Started, StartInfo
 
 TYPE_CHECKING = False
@@ -45,7 +46,7 @@ class LogonCalls(Protocol):
                    provider: int = LOGON32_PROVIDER_DEFAULT) -> Handle:
         """A primary token of an account; a wrong password counts towards its lock-out."""
 
-    def CreateProcessWithLogonW(self, user: str, domain: str | None, password: str, info: StartInfo, *,
+    def CreateProcessWithLogonW(self, user: str, domain: str | None, password: str | Secret, info: StartInfo, *,
                                 flags: int = LOGON_WITH_PROFILE) -> Started:
         """Starts a process as an account through the secondary logon service.
 
@@ -68,7 +69,7 @@ class NativeLogon:
         self._dll.LogonUserW(user, domain, password, kind, provider, ctypes.byref(token))
         return Handle(token.value or 0, self._kernel.CloseHandle, f"a token of the account {user}")
 
-    def CreateProcessWithLogonW(self, user: str, domain: str | None, password: str, info: StartInfo, *,
+    def CreateProcessWithLogonW(self, user: str, domain: str | None, password: str | Secret, info: StartInfo, *,
                                 flags: int = LOGON_WITH_PROFILE) -> Started:
         if info.attributes is not None or info.inherit:
             raise CallError("CreateProcessWithLogonW takes no attributes and passes no handles")
@@ -76,7 +77,8 @@ class NativeLogon:
             raise CallError(f"CreateProcessWithLogonW takes a command line of {LONGEST_LOGON_LINE} characters, "
                             f"not {len(info.command_line)}")
         start = Start(info)
-        self._dll.CreateProcessWithLogonW(user, domain, password, flags, info.application, start.line, start.flags,
+        secret = password.wide if isinstance(password, Secret) else password
+        self._dll.CreateProcessWithLogonW(user, domain, secret, flags, info.application, start.line, start.flags,
                                           start.environment, info.directory, start.startup, ctypes.byref(start.result))
         return start.started(self._kernel.CloseHandle)
 

@@ -45,7 +45,7 @@ TOKEN_TIERS = (steps.TOKEN, steps.TOKEN_STRICT, UNCONFINED)
 class WindowsBackend:
     """See ``contract.Backend``.  Safe to use from several threads.
 
-    ``launch`` says how a runner is started for a plan's accounts; without it none is.
+    ``launch`` says how a runner is started for a plan's accounts; without it, by logging the account on.
     """
 
     def __init__(self, api: Api | None = None, lists: AccessLists | None = None,
@@ -70,7 +70,9 @@ class WindowsBackend:
             from sidewall.platforms.windows import account_opening
 
             if self._launch is None:
-                raise MachineError("the sandbox's accounts cannot be logged on here", hint="use --tier token")
+                from sidewall.platforms.windows import logon
+
+                self._launch = logon.native(self._api)
             return _opened(account_opening.AccountOpening(self._api, plan, self._launch), self._machine_lists)
         if plan.tier in TOKEN_TIERS:
             from sidewall.platforms.windows import token_opening

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sidewall.platforms.windows.machine import Caller, Machine
+    from sidewall.platforms.windows.secret import Secret
 
-DIRECTORY, FILE = r"\AppData\Local\sidewall", "accounts.json"
+DIRECTORY, FILE, REFUSED = r"\AppData\Local\sidewall", "accounts.json", "refused.json"
 SCHEMA = 1
 LENGTH = 40
 LOWER, UPPER = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -44,6 +45,26 @@ class Credential(Record):
 
     def __repr__(self) -> str:
         return f"Credential(name={self.name!r}, generation={self.generation})"
+
+
+class Stored(Record):
+    """A credential as it is stored: ``sealed`` is its password, which only this user can open."""
+
+    name: str
+    sid: Sid
+    generation: int
+    changed: int
+    sealed: bytes
+
+
+class Refused(Record):
+    """A logon that Windows refused: with which password (its ``generation``), ``code`` of the error, when (seconds
+    since 1970).  That password is not tried again."""
+
+    sid: Sid
+    generation: int
+    code: int
+    when: int = 0
 
 
 class Unreadable(Record):
@@ -86,42 +107,105 @@ def protected(machine: Machine, user: Sid, made: tuple[Credential, ...], *, ever
     return json.dumps({"schema": SCHEMA, "accounts": entries}, indent=1).encode("ascii") + b"\n"
 
 
-def opened(machine: Machine, user: Sid, data: bytes) -> dict[str, Credential | Unreadable]:
-    """Credentials by account name out of stored bytes; none at all of what is damaged.  Raises nothing."""
+def entries(data: bytes) -> dict[str, Stored | Unreadable]:
+    """Stored credentials by account name; none at all of what is damaged.  Raises nothing."""
     import base64
     import json
 
-    found: dict[str, Credential | Unreadable] = {}
+    found: dict[str, Stored | Unreadable] = {}
     try:
-        entries = json.loads(data)["accounts"]
-        for entry in entries:
+        for entry in json.loads(data)["accounts"]:
             name = str(entry["name"])
             try:
-                plain, _ = machine.api.crypt32.CryptUnprotectData(base64.b64decode(entry["secret"], validate=True),
-                                                                  entropy=_entropy(user))
-                found[name] = Credential(name=name, sid=Sid(str(entry["sid"])), password=plain.decode("utf-8"),
-                                         generation=int(entry["generation"]), changed=int(entry["changed"]))
-            except (ApiError, NtError, ValueError, KeyError, TypeError) as error:
-                # Only the kind of a fault that is no call's: its text may hold what was decrypted.
-                reason = str(error) if isinstance(error, ApiError) else type(error).__name__
-                found[name] = Unreadable(name=name, reason=reason)
+                found[name] = Stored(name=name, sid=Sid(str(entry["sid"])), generation=int(entry["generation"]),
+                                     changed=int(entry["changed"]),
+                                     sealed=base64.b64decode(entry["secret"], validate=True))
+            except (NtError, ValueError, KeyError, TypeError) as error:
+                found[name] = Unreadable(name=name, reason=type(error).__name__)
     except (ValueError, KeyError, TypeError):
         return {}
     return found
+
+
+def opened(machine: Machine, user: Sid, data: bytes) -> dict[str, Credential | Unreadable]:
+    """Credentials with their passwords, for set-up, out of stored bytes; see ``entries``.  Raises nothing."""
+    found: dict[str, Credential | Unreadable] = {}
+    for name, one in entries(data).items():
+        if isinstance(one, Unreadable):
+            found[name] = one
+            continue
+        try:
+            plain, _ = machine.api.crypt32.CryptUnprotectData(one.sealed, entropy=_entropy(user))
+            found[name] = Credential(name=name, sid=one.sid, password=plain.decode("utf-8"),
+                                     generation=one.generation, changed=one.changed)
+        except (ApiError, ValueError) as error:
+            # Only the kind of a fault that is no call's: its text may hold what was decrypted.
+            reason = str(error) if isinstance(error, ApiError) else type(error).__name__
+            found[name] = Unreadable(name=name, reason=reason)
+    return found
+
+
+def unsealed(machine: Machine, user: Sid, one: Stored) -> Secret:
+    """The password, to be wiped by whoever takes it.  Raises Win32Error, and MachineError for what is none."""
+    try:
+        return machine.api.crypt32.UnprotectSecret(one.sealed, entropy=_entropy(user))
+    except ValueError:
+        raise MachineError(f"what is stored for the account {one.name} is no password",
+                           hint="run `sidewall setup`") from None
+
+
+def known(machine: Machine, caller: Caller) -> dict[str, Stored | Unreadable]:
+    """This user's credentials by account name, each opened to see that it can be and wiped at once; those that still
+    wait for the user are newer than the file.  Changes nothing.  Raises MachineError when the file cannot be read."""
+    waiting = machine.registry.value(ledger.key_of(caller.user), ledger.WAITING)
+    found = entries(waiting) if isinstance(waiting, bytes) else {}
+    if not found:
+        data = private_file.read(machine.api, path_of(caller.home))
+        found = entries(data) if data is not None else {}
+    for name, one in found.items():
+        if isinstance(one, Stored):
+            try:
+                unsealed(machine, caller.user, one).close()
+            except MachineError as error:
+                found[name] = Unreadable(name=name, reason=str(error))
+    return found
+
+
+def refusals(machine: Machine, caller: Caller) -> dict[Sid, Refused] | None:
+    """What is noted of refused logons; None when the note cannot be read, so that nobody knows.  Raises nothing."""
+    import json
+
+    try:
+        data = private_file.read(machine.api, f"{caller.home}{DIRECTORY}\\{REFUSED}")
+        found = [Refused(sid=Sid(str(one["sid"])), generation=int(one["generation"]), code=int(one["code"]),
+                         when=int(one["when"])) for one in json.loads(data)["refused"]] if data is not None else []
+    except (MachineError, NtError, ValueError, KeyError, TypeError):
+        return None
+    return {one.sid: one for one in found}
+
+
+def note_refusal(machine: Machine, caller: Caller, refused: Refused) -> None:
+    """Notes that Windows refused this password.  Raises MachineError."""
+    import json
+
+    noted = {**(refusals(machine, caller) or {}), refused.sid: refused}
+    data = json.dumps({"schema": SCHEMA, "refused": [one.to_dict() for one in noted.values()]}).encode("ascii")
+    private_file.write(machine.api, caller.home + DIRECTORY, REFUSED, data, caller.user)
 
 
 def store(machine: Machine, caller: Caller, made: tuple[Credential, ...]) -> None:
     """Protects, writes, and reads back.  Called by the user whose accounts they are.  Raises MachineError."""
     data = protected(machine, caller.user, made)
     private_file.write(machine.api, caller.home + DIRECTORY, FILE, data, caller.user)
+    # What was refused was refused with older passwords.
+    private_file.remove(machine.api, f"{caller.home}{DIRECTORY}\\{REFUSED}")
     if _stored(machine, caller) != {one.name: one for one in made}:
         raise MachineError(f"{path_of(caller.home)} does not read back as it was written",
                            hint="look whether another program changes it; then run `sidewall setup` again")
 
 
 def load(machine: Machine, caller: Caller) -> dict[str, Credential | Unreadable]:
-    """This user's credentials by account name; those that still wait for the user are newer than the file.  Changes
-    nothing.  Raises MachineError when the file cannot be read at all."""
+    """The same with passwords, for set-up.  Raises MachineError when the file cannot be read at all."""
     return _waiting(machine, caller) or _stored(machine, caller)
 
 
@@ -155,5 +239,6 @@ def take(machine: Machine, caller: Caller) -> bool:
     return True
 
 
-__all__ = ["CLASSES", "DIRECTORY", "FILE", "LENGTH", "SLACK_SECONDS", "Credential", "Unreadable", "leave", "load",
-           "opened", "password", "path_of", "protected", "store", "take"]
+__all__ = ["CLASSES", "DIRECTORY", "FILE", "LENGTH", "REFUSED", "SLACK_SECONDS", "Credential", "Refused", "Stored",
+           "Unreadable", "entries", "known", "leave", "load", "note_refusal", "opened", "password", "path_of",
+           "protected", "refusals", "store", "take", "unsealed"]

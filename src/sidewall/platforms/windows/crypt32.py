@@ -14,6 +14,7 @@ from sidewall.platforms.windows.constants_security import (
 )
 from sidewall.platforms.windows.dll import Dll
 from sidewall.platforms.windows.layouts_accounts import CRYPT_INTEGER_BLOB
+from sidewall.platforms.windows.secret import Secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ class Crypt32(Protocol):
     def CryptUnprotectData(self, data: bytes, *, entropy: bytes = b"") -> tuple[bytes, str]:
         """The data and its description; fails for another user, another entropy, or a byte that was changed."""
 
+    def UnprotectSecret(self, data: bytes, *, entropy: bytes = b"") -> Secret:
+        """CryptUnprotectData for a password, of which no copy is left that cannot be wiped.
+
+        Raises ValueError when what was protected is none.
+        """
+
 
 class NativeCrypt32:
     """The real DLL.  ``kernel`` is kernel32's, which frees."""
@@ -60,12 +67,27 @@ class NativeCrypt32:
         return self._taken(result)
 
     def CryptUnprotectData(self, data: bytes, *, entropy: bytes = b"") -> tuple[bytes, str]:
+        result, text = self._unprotected(data, entropy)
+        return self._taken(result, wipe=True), text
+
+    def UnprotectSecret(self, data: bytes, *, entropy: bytes = b"") -> Secret:
+        result, _ = self._unprotected(data, entropy)
+        place = ctypes.cast(result.pbData, ctypes.c_void_p).value or 0
+        try:
+            copy = ctypes.create_string_buffer(result.cbData)
+            ctypes.memmove(copy, place, result.cbData)
+        finally:
+            ctypes.memset(place, 0, result.cbData)
+            self._kernel.LocalFree(place)
+        return Secret(copy)
+
+    def _unprotected(self, data: bytes, entropy: bytes) -> tuple[CRYPT_INTEGER_BLOB, str]:
         result, description = CRYPT_INTEGER_BLOB(), memory.Text()
         self._dll.CryptUnprotectData(ctypes.byref(_blob(data)), ctypes.byref(description), _optional(entropy), None,
                                      None, CRYPTPROTECT_UI_FORBIDDEN, ctypes.byref(result))
         text = description.value or ""
         self._kernel.LocalFree(ctypes.cast(description, ctypes.c_void_p).value)
-        return self._taken(result, wipe=True), text
+        return result, text
 
     def _taken(self, blob: CRYPT_INTEGER_BLOB, *, wipe: bool = False) -> bytes:
         place = ctypes.cast(blob.pbData, ctypes.c_void_p).value or 0

@@ -63,8 +63,14 @@ def _make(api: Api, step: Desktop) -> Surroundings:
             user.SetProcessWindowStation(station)
             try:
                 desktop = user.CreateDesktopW(name, DESKTOP_ACCESS, security=_descriptor(step.desktop))
-            finally:
+            except BaseException:
                 user.SetProcessWindowStation(before)
+                raise
+            try:
+                user.SetProcessWindowStation(before)
+            except BaseException:
+                desktop.close()
+                raise
         try:
             missing = _compare(api, ((station, step.station, "station"), (desktop, step.desktop, "desktop")))
             return Surroundings(f"{user.UserObjectName(station)}\\{name}", station, desktop, missing)

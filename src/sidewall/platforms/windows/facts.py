@@ -19,7 +19,7 @@ from sidewall.plan.facts_windows import (
 )
 from sidewall.plan.windows_sids import capability
 from sidewall.plan.windows_steps import TOKEN, TOKEN_STRICT
-from sidewall.platforms.windows import facts_paths, readiness, selftest, tokens
+from sidewall.platforms.windows import facts_paths, readiness, runtime, selftest, tokens
 from sidewall.platforms.windows.machine import Caller, Machine
 from sidewall.platforms.windows.registry import NativeRegistry
 from sidewall.policy import paths
@@ -57,6 +57,7 @@ def gather(api: Api, policy: Policy, tier: str, tried: dict[str, tuple[Unenforce
     looker = facts_paths.Looker(api, policy, state, held)
     looked = looker.look_through(own_places())
     temp = temporary_parent(home)
+    problem = runtime.obstacle() if known.group is not None else ""
     found = WindowsFacts(
         build=api.ntdll.RtlGetVersion()[2], machine=MACHINES.get(_machine(variables), "amd64"), install=install,
         user=state.user, home=policy.home, logon=state.logon, groups=state.groups, privileges=state.privileges,
@@ -67,7 +68,7 @@ def gather(api: Api, policy: Policy, tier: str, tried: dict[str, tuple[Unenforce
         volumes=looked.volumes, paths=looked.paths, protected=looked.protected, git=looked.git,
         listings=looked.listings, matches=looked.matches, linked=(), reparses=looked.reparses,
         tools=_tools(variables, policy.home), scanned=looked.scanned, expanded=looked.expanded, audited=False,
-        temp=temp, environ=tuple(sorted(variables.items())), runner=False,
+        temp=temp, environ=tuple(sorted(variables.items())), runner=not problem, runner_problem=problem,
     )
     if found.restricted or found.logon is None or not policy.confined:
         return found
@@ -89,7 +90,8 @@ def temporary_parent(home: str) -> str:
 def own_places() -> tuple[str, ...]:
     """Where this program and its interpreter lie: a command that could write there would be what runs next."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    return tuple(sorted({os.path.realpath(place) for place in (package, sys.prefix, sys.base_prefix)}))
+    places = {package, sys.prefix, sys.base_prefix}
+    return tuple(sorted({os.path.realpath(place) for place in places}))
 
 
 def machine_identity() -> str:

@@ -20,14 +20,17 @@ from sidewall.plan.facts_windows import (
     Filtering,
 )
 from sidewall.plan.windows_sids import account_names
-from sidewall.platforms.windows import accounts, credentials, rights, wfp
+from sidewall.platforms.windows import accounts, credentials, error_names, rights, wfp
 from sidewall.platforms.windows import constants_security as constants
 from sidewall.platforms.windows.errors import ApiError
+from sidewall.platforms.windows.prototypes import LAST
 from sidewall.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sidewall.platforms.windows.credentials import Credential, Unreadable
+    from collections.abc import Mapping
+
+    from sidewall.platforms.windows.credentials import Refused, Stored, Unreadable
     from sidewall.platforms.windows.machine import Caller, Machine
     from sidewall.platforms.windows.netapi32 import User
 
@@ -54,25 +57,25 @@ def gather(machine: Machine, caller: Caller) -> AccountFacts:
     if not grouped and all(accounts.find(api, name) is None for name in names):
         return AccountFacts()
     group = accounts.group_sid(api, group_name)
-    known = _known(machine, caller)
-    offline, online = [account(machine, name, caller.user, group_name, known) for name in names]
+    known, refused = _known(machine, caller), credentials.refusals(machine, caller)
+    offline, online = [account(machine, name, caller.user, group_name, known, refused) for name in names]
     used = offline.sid or online.sid
     return AccountFacts(group=group, offline=offline, online=online,
                         logon_forbidden=rights.forbidden(api, used, group) if used is not None else "",
                         filtering=filtering(machine, caller.user, offline.sid, online.sid))
 
 
-def _known(machine: Machine, caller: Caller) -> dict[str, Credential | Unreadable]:
+def _known(machine: Machine, caller: Caller) -> dict[str, Stored | Unreadable]:
     try:
-        return credentials.load(machine, caller)
+        return credentials.known(machine, caller)
     except MachineError as error:
         return {name: credentials.Unreadable(name=name, reason=str(error))
                 for name in account_names(caller.user)[1:]}
 
 
 def account(machine: Machine, name: str, owner: Sid, group: str,
-            known: dict[str, Credential | Unreadable]) -> AccountFact:
-    """What is to be known of one account.  Raises NetError."""
+            known: Mapping[str, Stored | Unreadable], refused: Mapping[Sid, Refused] | None) -> AccountFact:
+    """What is to be known of one account; ``refused`` None: nobody knows what was refused.  Raises NetError."""
     found = accounts.find(machine.api, name)
     if found is None:
         return AccountFact(name=name, in_group=False, credential=CREDENTIAL_MISSING)
@@ -82,7 +85,19 @@ def account(machine: Machine, name: str, owner: Sid, group: str,
         locked=bool(found.flags & constants.UF_LOCKOUT), expired=_expired(machine, found),
         in_group=sid in accounts.members(machine.api, group),
         credential=state(machine, found, owner, known.get(name)), profile=profile(machine, sid),
+        refused=_refused(sid, known.get(name), refused),
     )  # fmt: skip
+
+
+def _refused(sid: Sid, known: Stored | Unreadable | None, refused: Mapping[Sid, Refused] | None) -> str:
+    """Why Windows did not log the account on with the password that is stored, '' when it was not asked or did."""
+    if refused is None:
+        return "a note of refused logons that cannot be read"
+    one = refused.get(sid)
+    if one is None or not isinstance(known, credentials.Stored) or known.generation != one.generation:
+        return ""
+    name, words = error_names.name_of(LAST, one.code)
+    return f"{words}: {name} ({one.code})" if name else f"error {one.code}"
 
 
 def _expired(machine: Machine, found: User) -> bool:
@@ -90,7 +105,7 @@ def _expired(machine: Machine, found: User) -> bool:
         found.expires != constants.TIMEQ_FOREVER and found.expires <= machine.clock())
 
 
-def state(machine: Machine, found: User, owner: Sid, known: Credential | Unreadable | None) -> str:
+def state(machine: Machine, found: User, owner: Sid, known: Stored | Unreadable | None) -> str:
     """A word of ``facts_windows.CREDENTIALS``."""
     if known is None:
         return CREDENTIAL_MISSING
@@ -120,6 +135,19 @@ def filtering(machine: Machine, user: Sid, offline: Sid | None, online: Sid | No
         return Filtering(running=error.code not in _GONE)
 
 
+def troubles(one: AccountFact) -> tuple[str, ...]:
+    """What keeps an account that is there from being logged on, each as the rest of a sentence about it."""
+    told = {
+        "is disabled": one.disabled, "is locked out": one.locked, "has an expired password": one.expired,
+        "is not in its group": not one.in_group,
+        "has a password that is not known here": one.credential == CREDENTIAL_MISSING,
+        "has a stored password that cannot be read": one.credential == CREDENTIAL_UNREADABLE,
+        "has another password than the stored one": one.credential == CREDENTIAL_STALE,
+        f"was refused its last logon ({one.refused})": bool(one.refused),
+    }
+    return tuple([words for words, so in told.items() if so])
+
+
 def lacking(facts: AccountFacts) -> tuple[str, ...]:
     """What keeps the account tier from working, for people; nothing when it would work."""
     if facts.group is None and facts.offline is None:
@@ -129,14 +157,7 @@ def lacking(facts: AccountFacts) -> tuple[str, ...]:
         if one is None or one.sid is None:
             found.append(f"the account {one.name if one else ''} was deleted")
             continue
-        told = {
-            "is disabled": one.disabled, "is locked out": one.locked, "has an expired password": one.expired,
-            "is not in its group": not one.in_group,
-            "has a password that is not known here": one.credential == CREDENTIAL_MISSING,
-            "has a stored password that cannot be read": one.credential == CREDENTIAL_UNREADABLE,
-            "has another password than the stored one": one.credential == CREDENTIAL_STALE,
-        }
-        found += [f"the account {one.name} {words}" for words, so in told.items() if so]
+        found += [f"the account {one.name} {words}" for words in troubles(one)]
     if facts.logon_forbidden:
         found.append(f"a policy refuses the accounts an interactive logon ({facts.logon_forbidden})")
     if not facts.filtering.running:
@@ -149,4 +170,4 @@ def lacking(facts: AccountFacts) -> tuple[str, ...]:
     return tuple(found)
 
 
-__all__ = ["PROFILES", "AccountFacts", "account", "filtering", "gather", "lacking", "profile", "state"]
+__all__ = ["PROFILES", "AccountFacts", "account", "filtering", "gather", "lacking", "profile", "state", "troubles"]

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 ENTRY = "sidewall.platforms.windows.runner"
-"""The program inside the account: its ``main`` gets the arguments and gives the exit code."""
+"""The program inside the account: its ``main`` gets the words after its name and gives the exit code."""
 _FACADE = "sidewall.platforms.windows."
 ROOTS = (
-    ENTRY, *[_FACADE + name for name in ("kernel32", "kernelbase", "advapi32", "ntdll", "user32", "userenv")],
+    ENTRY, *[_FACADE + name for name in ("api", "kernel32", "kernelbase", "advapi32", "ntdll", "user32", "userenv")],
     *["encodings." + name for name in ("ascii", "latin_1", "utf_8", "utf_16_le")],
 )
 """What is loaded by name at run time stands here besides the program: facades, and encodings."""
@@ -36,9 +36,11 @@ FLAGS = ("-I", "-B", "-S", "-X", "utf8")
 """Isolated, writing no compiled files, without ``site``, and with no encoding that the machine's settings choose: the
 archive has few.  The ``._pth`` file says most of it again."""
 PROGRAM, ARCHIVE, START = "python.exe", "modules.zip", "runner.py"
-STARTER = f"""import sys
+STARTER = f"""import os, sys
+from sidewall.platforms.windows.api import native
 from {ENTRY} import main
-sys.exit(main(sys.argv[1:]))
+# Threads that wait for commands are not waited for.
+os._exit(main(sys.argv[1:], native()))
 """
 REMEDY = "install Python from python.org, by uv or by winget, and install Sidewall with that; or use --tier token"
 _DATE = (1980, 1, 1, 0, 0, 0)
