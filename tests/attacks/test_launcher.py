@@ -219,6 +219,32 @@ def test_A24_time_out_of_a_forking_and_stopped_tree(guard: Guard, world: World) 
         assert survivors(world.nonce) == []
 
 
+@HELD
+def test_A24_time_out_of_what_stops_its_own_sandbox(guard: Guard, world: World) -> None:
+    """Without a pid namespace a command may signal the process that would end it, again and again."""
+    script = f"echo ATTACK-START {world.nonce}; (setsid sh -c 'while kill -STOP '$PPID'; do :; done' &) ; sleep 60"
+    outcome = guard.run(world, ["sh", "-c", script], options=("--timeout", "1"), timeout=20)
+    assert outcome.started and outcome.returncode == 124, str(outcome)
+
+
+SESSION = """
+import sys, sidewall
+with sidewall.Sandbox(workspace=".", tier=sys.argv[1]) as box:
+    box.run(["sh", "-c", "kill -STOP $PPID"])
+    try:
+        box.run(["sleep", "60"], timeout=1)
+    except sidewall.TimeoutExpired:
+        print(box.run(["echo", sys.argv[2]], capture_output=True, text=True, timeout=10).stdout)
+"""
+
+
+@HELD
+def test_A24_a_sandbox_that_was_stopped_goes_on(guard: Guard, world: World) -> None:
+    here = [sys.executable, "-P", "-c", SESSION, guard.name, world.nonce]
+    done = subprocess.run(here, cwd=world.workspace, env=environment(world), capture_output=True, timeout=30)
+    assert world.nonce in done.stdout.decode(), done
+
+
 def mounts() -> list[str]:
     """The mount table, as far as it does not change by itself."""
     return sorted(" ".join(line.split()[3:]) for line in Path("/proc/self/mountinfo").read_text().splitlines())

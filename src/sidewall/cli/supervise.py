@@ -15,6 +15,8 @@ import select
 import sys
 import time
 
+from sidewall.platforms.contract import Exit
+
 assert sys.platform != "win32"
 
 TYPE_CHECKING = False
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from sidewall.cli.flow import Flow
     from sidewall.cli.streams import Streams
-    from sidewall.platforms.contract import Child, Exit
+    from sidewall.platforms.contract import Child
 else:
     import _signal
 
@@ -32,6 +34,9 @@ _GROUP = ("SIGINT", "SIGQUIT", "SIGHUP")
 _SINGLE = ("SIGTERM", "SIGUSR1", "SIGUSR2")
 _STILL_SECONDS = 2.0
 _FOREGROUND_SECONDS = 0.2
+_GRACE_SECONDS = 3.0
+"""What a killed tree has to be gone; then its cell is ended, which nothing in it can hold up."""
+_KILLED = Exit(returncode=-9)
 
 
 class Supervisor:
@@ -78,7 +83,8 @@ class Supervisor:
         self._before.clear()
 
     def wait(self) -> Exit:
-        """Until the command has ended.  Raises CellGone."""
+        """Until the command has ended, or long enough after it was killed: then the caller ends the cell.  Raises
+        CellGone."""
         ended = False
         while not ended:
             ready = self._poll((self._child.status_fd, self._wake), self._patience())
@@ -90,13 +96,17 @@ class Supervisor:
             if self._terminal is not None and self._terminal.behind:
                 self._terminal.claim()
             if self._deadline and time.monotonic() >= self._deadline:
-                self._deadline = 0.0
+                if self.timed_out:
+                    break
+                self._deadline = time.monotonic() + _GRACE_SECONDS
                 self.timed_out = True
                 self._child.signal(_signal.SIGKILL, tree=True)
             ended = bool(ready.get(self._child.status_fd))
         for flow in self._flows:
             if flow.inward:
                 flow.finish()
+        if not ended:
+            return _KILLED
         found = self._child.wait()
         assert found is not None  # without a time-out it comes back with the end only
         return found

@@ -149,6 +149,9 @@ class Call:
                 error is the result all the same.
         """
         try:
+            if end is None:
+                # It holds out against its end, or keeps init from seeing to it: the cell's end is out of its reach.
+                self._opening.kill()
             result = self._finished(end or Exit(returncode=-KILL))
         except Exception as error:
             error.completed = self._result  # type: ignore[attr-defined]  # so that no output is lost

@@ -56,7 +56,9 @@ class Keeper:
         init = os.pidfd_open(self._init)
         administration = self._administration.fileno()
         link = self._link.fileno() if self._link else -1
-        for descriptor in (self._owner, init, administration, link):
+        children = spawner.child_signals()
+        self._go_on()
+        for descriptor in (self._owner, init, administration, link, children):
             poll.register(descriptor, select.POLLIN)
         while True:
             for descriptor, events in poll.poll():
@@ -72,12 +74,21 @@ class Keeper:
                     listener = self._linked()
                     if listener >= 0:
                         poll.register(listener, select.POLLIN)
+                elif descriptor == children:
+                    os.read(children, 1024)
+                    self._go_on()
                 elif self._mediator is not None:
                     if events & select.POLLIN:
                         self._mediator.serve()
                     else:
                         # Nobody is left who could ask.
                         poll.unregister(descriptor)
+
+    def _go_on(self) -> None:
+        """Continues init when it was stopped: without a pid namespace a command can do that, and nothing would end
+        any more, whatever its time."""
+        if os.waitid(os.P_PID, self._init, os.WSTOPPED | os.WNOHANG) is not None:
+            os.kill(self._init, _signal.SIGCONT)
 
     def _told(self) -> bytes:
         """A message of the owner; b'' when it has closed its side.  What is to be cleaned up is remembered."""

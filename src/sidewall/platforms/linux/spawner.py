@@ -36,9 +36,7 @@ class Spawner:
         self._channels: dict[int, int] = {}
         self._by_token: dict[int, int] = {}
         self._environment: dict[bytes, bytes] = {}
-        _signal.pthread_sigmask(_signal.SIG_BLOCK, [_signal.SIGCHLD])
-        mask = struct.pack("=Q", 1 << (_signal.SIGCHLD - 1))
-        self.signals = syscalls.call("signalfd4", -1, mask, len(mask), os.O_CLOEXEC | os.O_NONBLOCK)
+        self.signals = child_signals()
         # wait4's first result imports this module; afterwards nothing may need the disk.
         import resource
 
@@ -205,6 +203,13 @@ class Spawner:
                 os.waitpid(-1, 0)
             except ChildProcessError:
                 return
+
+
+def child_signals() -> int:
+    """A descriptor that tells of children that ended or were stopped (signalfd(2)); SIGCHLD is blocked from now on."""
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, [_signal.SIGCHLD])
+    mask = struct.pack("=Q", 1 << (_signal.SIGCHLD - 1))
+    return syscalls.call("signalfd4", -1, mask, len(mask), os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 def _tell(status: int, reply: bytes) -> bool:
