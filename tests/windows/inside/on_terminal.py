@@ -1,6 +1,6 @@
 """A program for tests: owns a console, opens a cell, runs one command at a terminal, writes down what was shown.
 
-    python on_terminal.py WORKSPACE RESULT
+    python on_terminal.py WORKSPACE RESULT TIER
 
 A process without a console of its own (a service, or a test runner whose streams are pipes) can have no pseudo console
 on Wine; so this one makes one first.
@@ -16,6 +16,7 @@ import time
 if sys.platform != "win32":
     raise SystemExit("a Windows Python is needed")
 
+from tests.windows.inside import runners
 from tests.windows.inside.cells import ended, opened
 
 from sidewall.platforms.windows import api
@@ -35,11 +36,11 @@ def own_console() -> None:
     KERNEL.AllocConsole()
 
 
-def main(workspace: str, result: str) -> None:
+def main(workspace: str, result: str, tier: str) -> None:
     """Writes what happened as JSON."""
     own_console()
     handles = dict(ledger.open)
-    cell = opened(workspace)
+    cell = opened(workspace) if tier == "token" else runners.opened(workspace)
     child = cell.spawn([sys.executable, "-c", COMMAND], cwd=None, env={b"PATH": b""}, stdin=-1, stdout=-1, stderr=-1,
                        terminal=(40, 100))
     child.resize(41, 101)

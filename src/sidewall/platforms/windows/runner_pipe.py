@@ -103,12 +103,12 @@ def make(api: Api, name: str, owner: Sid, account: Sid) -> Handle:
                                          security=parse(sddl(owner, account)).to_bytes())
 
 
-def accept(api: Api, pipe: Handle, process: Handle, process_id: int, seconds: float = CONNECT_SECONDS) -> int:
+def accept(api: Api, pipe: Handle, process: Handle, process_id: int) -> int:
     """Waits for this process to connect; whoever else does is sent away.  How many were.
 
     Raises MachineError when the process ends before it connects, with its exit code, or does not connect in time.
     """
-    kernel, deadline, others = api.kernel32, time.monotonic() + seconds, 0
+    kernel, deadline, others = api.kernel32, time.monotonic() + CONNECT_SECONDS, 0
     while True:
         try:
             pending = kernel.StartConnect(pipe)
@@ -158,12 +158,12 @@ def user_of_client(api: Api, pipe: Handle) -> Sid:
         return Sid.from_bytes(advapi.TokenUser(token))
 
 
-def connect(api: Api, name: str, server: int, owner: Sid, seconds: float = CONNECT_SECONDS) -> Handle:
+def connect(api: Api, name: str, server: int, owner: Sid) -> Handle:
     """The runner's end: of the pipe that this process made, which this user owns.
 
     Raises MachineError when it is somebody else's, or there is none, or it stays taken.
     """
-    kernel, deadline = api.kernel32, time.monotonic() + seconds
+    kernel, deadline = api.kernel32, time.monotonic() + CONNECT_SECONDS
     flags = files.FILE_FLAG_OVERLAPPED | files.SECURITY_SQOS_PRESENT | files.SECURITY_IDENTIFICATION
     while True:
         try:
