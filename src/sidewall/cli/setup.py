@@ -44,7 +44,7 @@ def on_windows(arguments: Namespace) -> int:
         if arguments.for_user:
             outcome = setup.for_user(here, user_of(arguments.for_user))
         else:
-            outcome = setup.run(here, setup.elevation(here))
+            outcome = setup.run(here, setup.elevation(here), setup.copy_python)
     except setup.Declined as error:
         return declined(error)
     tell(outcome, as_json=arguments.json)

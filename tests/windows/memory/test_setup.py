@@ -59,6 +59,19 @@ def test_the_second_time_nobody_is_asked() -> None:
     assert windows.picture() == before
 
 
+def test_a_copy_that_cannot_be_made_is_told_and_takes_nothing_back() -> None:
+    windows = Windows()
+    asked = []
+
+    def copy(machine: object, caller: object) -> None:
+        asked.append(lacking(windows))
+        raise MachineError("this Python cannot be copied")
+
+    with pytest.raises(MachineError, match="cannot be copied"):
+        setup.run(windows.machine(), consenting(windows), copy)
+    assert asked == [()] and lacking(windows) == ()
+
+
 def test_no_password_is_where_it_can_be_read() -> None:
     windows = Windows()
     set_up(windows)

@@ -14,11 +14,13 @@ from sidewall.platforms.windows import (
     exchange,
     hiding,
     ledger,
+    runtime,
     setup,
     status,
     uninstall,
 )
 from sidewall.platforms.windows.readiness import PROFILES
+from sidewall.platforms.windows.runtime_files import Contents, File
 
 GROUP, OFFLINE, ONLINE = account_names(ANN)
 ALL = {"account", "group", "hidden", "right", "filter", "registry", "file"}
@@ -46,6 +48,27 @@ def test_all_is_listed() -> None:
     assert {kind for kind, _ in traces(windows)} == ALL | {"profile"}
     names = {name for _, name in traces(windows)}
     assert {GROUP, OFFLINE, ONLINE, rf"C:\Users\{OFFLINE}", credentials.path_of(r"C:\Users\ann")} <= names
+
+
+def test_a_copy_of_python_and_a_refused_logon_are_traces_too() -> None:
+    windows = Windows()
+    before = windows.picture()
+    set_up(windows)
+    machine = windows.machine()
+    caller = machine.caller()
+    contents = Contents(files=(File(name="python.exe", data=b"MZ"),), origins=(), modules=())
+    directory = runtime.make(machine, caller, windows.groups[GROUP][0], contents)
+    credentials.note_refusal(machine, caller, credentials.Refused(sid=windows.accounts[OFFLINE].sid, generation=1,
+                                                                  code=1326))
+    found = {(kind, name.lower()) for kind, name in traces(windows)}
+    assert ("runtime", directory.lower()) in found and ("runtime", (caller.home + runtime.PLACE).lower()) in found
+    assert ("file", f"{caller.home}{credentials.DIRECTORY}\\{credentials.REFUSED}".lower()) in found
+    windows.files[f"{directory}\\python.exe".upper()].running = 1
+    left = take_away(windows).left
+    assert any("a sandbox runs from it" in line for line in left) and not windows.accounts
+    windows.files[f"{directory}\\python.exe".upper()].running = 0
+    assert take_away(windows).left == ()
+    assert windows.picture() == before
 
 
 def test_what_a_user_may_not_see_is_named_and_hides_nothing() -> None:

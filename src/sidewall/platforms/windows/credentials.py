@@ -89,6 +89,17 @@ def path_of(home: str) -> str:
     return f"{home}{DIRECTORY}\\{FILE}"
 
 
+def files_of(machine: Machine, home: str) -> tuple[str, ...]:
+    """Paths of all files that are kept here and are there: passwords, refusals, and what unfinished writing left.
+
+    Raises Win32Error, MachineError.
+    """
+    directory = home + DIRECTORY
+    listed = private_file.names(machine.api, directory) or ()
+    return tuple([f"{directory}\\{name}" for name in listed
+                  if any(name.lower() == one or name.lower().startswith(one + ".") for one in (FILE, REFUSED))])
+
+
 def _entropy(user: Sid) -> bytes:
     return b"sidewall account\0" + user.encode("ascii")
 
@@ -240,5 +251,5 @@ def take(machine: Machine, caller: Caller) -> bool:
 
 
 __all__ = ["CLASSES", "DIRECTORY", "FILE", "LENGTH", "REFUSED", "SLACK_SECONDS", "Credential", "Refused", "Stored",
-           "Unreadable", "entries", "known", "leave", "load", "note_refusal", "opened", "password", "path_of",
+           "Unreadable", "entries", "files_of", "known", "leave", "load", "note_refusal", "opened", "password", "path_of",
            "protected", "refusals", "store", "take", "unsealed"]

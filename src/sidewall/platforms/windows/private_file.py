@@ -105,9 +105,4 @@ def names(api: Api, directory: str) -> tuple[str, ...] | None:
         return tuple(sorted([one.name for one in api.kernel32.DirectoryEntries(opened) if one.name not in (".", "..")]))
 
 
-def leavings(listed: tuple[str, ...] | None, name: str) -> tuple[str, ...]:
-    """Names of unfinished writing that a crash left."""
-    return tuple([one for one in listed or () if one.lower().startswith(name + ".")])
-
-
-__all__ = ["leavings", "names", "read", "remove", "sddl", "write"]
+__all__ = ["names", "read", "remove", "sddl", "write"]

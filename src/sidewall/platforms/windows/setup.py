@@ -46,8 +46,28 @@ class Declined(MachineError):
     """The person said no to the prompt; nothing was changed."""
 
 
-def run(machine: Machine, elevate: Elevate) -> Outcome:
-    """Sets up the caller's accounts.  Raises Declined, MachineError with all changes taken back."""
+def run(machine: Machine, elevate: Elevate, copy: Callable[[Machine, Caller], object] | None = None) -> Outcome:
+    """Sets up the caller's accounts, and last has ``copy`` make what they start from.
+
+    Raises Declined, MachineError with all changes taken back; what ``copy`` raises goes through, and the accounts stay.
+    """
+    outcome = _accounts(machine, elevate)
+    if copy is not None:
+        copy(machine, machine.caller())
+    return outcome
+
+
+def copy_python(machine: Machine, caller: Caller) -> None:
+    """The copy of Python from which the accounts run.  Raises MachineError."""
+    from sidewall.platforms.windows import runtime
+
+    group = accounts.group_sid(machine.api, account_names(caller.user)[0])
+    if group is None:
+        raise MachineError("the sandbox's group is gone again", hint="run `sidewall setup` again")
+    runtime.ready(machine, caller, group).close()
+
+
+def _accounts(machine: Machine, elevate: Elevate) -> Outcome:
     caller = checked(machine)
     names = account_names(caller.user)
     credentials.take(machine, caller)
@@ -155,4 +175,4 @@ def elevation(machine: Machine) -> Elevate:
     return elevated.run
 
 
-__all__ = ["READY", "WAITING", "Declined", "Outcome", "checked", "elevation", "for_user", "here", "run"]
+__all__ = ["READY", "WAITING", "Declined", "Outcome", "checked", "copy_python", "elevation", "for_user", "here", "run"]

@@ -19,6 +19,7 @@ from sidewall.platforms.windows import (
     private_file,
     readiness,
     rights,
+    runtime,
     wfp,
 )
 
@@ -58,7 +59,8 @@ class _Look:
         for what, search in (
             ("accounts", self._accounts), ("groups", self._groups), ("the registry", self._registry),
             ("hidden accounts", self._hidden), ("account rights", self._rights), ("profiles", self._profiles),
-            ("network filters", self._filters), ("stored passwords", self._files), ("what sessions left", self._lists),
+            ("network filters", self._filters), ("stored passwords", self._files),
+            ("copies of Python", self._copies), ("what sessions left", self._lists),
         ):
             self._try(what, search)
         # Readiness is a question only where something was set up.
@@ -134,15 +136,18 @@ class _Look:
             yield Trace(kind="filter", name=one.name, owner=one.description.rpartition(" ")[2])
 
     def _files(self) -> Iterator[Trace]:
-        path = credentials.path_of(self.caller.home)
-        if private_file.read(self.api, path) is not None:
+        for path in credentials.files_of(self.machine, self.caller.home):
             yield Trace(kind="file", name=path, owner=self.caller.user)
         directory = self.caller.home + credentials.DIRECTORY
-        names = private_file.names(self.api, directory)
-        for left in private_file.leavings(names, credentials.FILE):
-            yield Trace(kind="file", name=f"{directory}\\{left}", owner=self.caller.user)
-        if names is not None:
+        if private_file.names(self.api, directory) is not None:
             yield Trace(kind="file", name=directory, owner=self.caller.user)
+
+    def _copies(self) -> Iterator[Trace]:
+        place = self.caller.home + runtime.PLACE
+        for path in runtime.versions(self.api, self.caller.home):
+            yield Trace(kind="runtime", name=path, owner=self.caller.user)
+        if private_file.names(self.api, place) is not None:
+            yield Trace(kind="runtime", name=place, owner=self.caller.user)
 
     def _lists(self) -> Iterator[Trace]:
         for one in self.lists.traces() if self.lists is not None else ():

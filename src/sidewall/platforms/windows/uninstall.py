@@ -12,7 +12,7 @@ from __future__ import annotations
 from sidewall.errors import MachineError, SidewallError
 from sidewall.nt.sid import Sid
 from sidewall.platforms.traces import Removed, Trace
-from sidewall.platforms.windows import credentials, private_file, removal, status
+from sidewall.platforms.windows import credentials, private_file, removal, runtime, status
 from sidewall.platforms.windows.errors import ApiError
 from sidewall.platforms.windows.exchange import UNINSTALL
 from sidewall.platforms.windows.setup import CANCELLED, Declined, checked
@@ -66,11 +66,13 @@ def _ask(machine: Machine, elevate: Elevate) -> Removed:
 
 
 def _files(machine: Machine, caller: Caller, done: list[str], left: list[str]) -> None:
+    gone, kept = runtime.uninstall(machine.api, caller.home)
+    done += gone
+    left += kept
     directory = caller.home + credentials.DIRECTORY
-    paths = [credentials.path_of(caller.home)]
+    paths: tuple[str, ...] = ()
     try:
-        names = private_file.names(machine.api, directory)
-        paths += [f"{directory}\\{name}" for name in private_file.leavings(names, credentials.FILE)]
+        paths = credentials.files_of(machine, caller.home)
     except SidewallError as error:
         left.append(f"{directory}: {error}")
     for path in paths:
@@ -83,7 +85,7 @@ def _files(machine: Machine, caller: Caller, done: list[str], left: list[str]) -
         machine.api.kernel32.RemoveDirectoryW(directory)
         done.append(f"removed {directory}")
     except ApiError as error:
-        if error.code not in private_file.NOT_THERE:
+        if error.code not in private_file.NOT_THERE and not kept:
             left.append(f"{directory}: {error}")
 
 
