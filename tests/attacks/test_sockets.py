@@ -342,6 +342,22 @@ def test_L087_listening_sockets(guard: Guard, world: World) -> None:
     guard.judge(outcome, "LISTED" in outcome.text)
 
 
+def probe_netlink_ports():
+    import socket
+
+    for port, groups in ((4711, 0), (0, 1)):
+        made = socket.socket(16, socket.SOCK_RAW, 0)
+        attempt(f"connect {port} {groups}", made.connect, (port, groups))
+
+
+@guards("privileges", control=False)
+@pytest.mark.parametrize("network", ["off", "on"])
+def test_L087_another_programs_netlink_port(guard: Guard, world: World, network: str) -> None:
+    """That takes a capability: who connects for the command may have it.  No control: nor may an ordinary user."""
+    outcome = guard.attack(world, probe_netlink_ports, settings={"options": ("--network", network)})
+    guard.judge(outcome, "DID connect" in outcome.text)
+
+
 def probe_x32():
     for name in ("socket", "ptrace", "keyctl", "mount"):
         attempt(f"x32 {name}", syscall, NR[name] | 0x40000000, 1, 1, 0)

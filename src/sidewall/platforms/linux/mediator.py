@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sidewall.platforms.linux.lent import Lent
     from sidewall.platforms.linux.relay import Relay
 
-EAGAIN, EACCES, EFAULT, EINVAL, ENETUNREACH, ECONNREFUSED, EBADF = 11, 13, 14, 22, 101, 111, 9
+EPERM, EAGAIN, EACCES, EFAULT, EINVAL, ENETUNREACH, ECONNREFUSED, EBADF = 1, 11, 13, 14, 22, 101, 111, 9
 EINPROGRESS = 115
 _LONGEST_ADDRESS = 128
 _MOST_THREADS = 256
@@ -103,8 +103,12 @@ class Mediator:
             socket = _socket.socket(fileno=borrowed)
             borrowed = -1
             try:
-                if socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_DOMAIN) == _socket.AF_UNIX:
+                family = socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_DOMAIN)
+                if family == _socket.AF_UNIX:
                     return self._connect_unix(socket, thread, address)
+                if family == _socket.AF_NETLINK and address[4:12].strip(b"\0"):
+                    # Another program's port, or a group: that takes a capability, which may be ours and not theirs.
+                    return EPERM
                 stream = socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_TYPE) == _socket.SOCK_STREAM
                 if stream and self._relay is not None and self._relay.refuses(address):
                     return ECONNREFUSED
