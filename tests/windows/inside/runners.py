@@ -64,19 +64,21 @@ class Claimed:
 class Launcher:
     """Starts runners as this user.  ``program`` are the words before the runner's own; ``started`` is the last one."""
 
-    def __init__(self, *program: str) -> None:
-        self.program = program or (runner.__file__,)
+    def __init__(self, *program: str, python: str = sys.executable, variables: dict[str, str] | None = None) -> None:
+        self.program = program or ("-X", "utf8", runner.__file__)
+        self.python = python
+        path = os.pathsep.join([HERE, *sys.path])
+        self.variables = {**os.environ, "PYTHONPATH": path} if variables is None else variables
         self.started: Started | None = None
         self.words: tuple[str, ...] = ()
 
     def launch(self, *words: str) -> Started:
-        path = os.pathsep.join([HERE, *sys.path])
-        line = subprocess.list2cmdline([sys.executable, "-X", "utf8", *self.program, *words])
+        line = subprocess.list2cmdline([self.python, *self.program, *words])
         self.words = words
         # On Wine a process without a console of its own can have no pseudo console.
         self.started = REAL.kernel32.CreateProcessW(StartInfo(
-            command_line=line, application=sys.executable, flags=CREATE_SUSPENDED | CREATE_NEW_CONSOLE, show=0,
-            environment=environment_block({**os.environ, "PYTHONPATH": path})))
+            command_line=line, application=self.python, flags=CREATE_SUSPENDED | CREATE_NEW_CONSOLE, show=0,
+            environment=environment_block(self.variables)))
         return self.started
 
 

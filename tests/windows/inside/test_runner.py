@@ -25,7 +25,7 @@ from tests.windows.inside.test_cells import alive, gone, tree
 from sidewall.errors import CellGone, GuaranteeError, MachineError
 from sidewall.nt.descriptor import SecurityDescriptor
 from sidewall.nt.sddl import parse
-from sidewall.platforms.windows import dll, runner_hands
+from sidewall.platforms.windows import dll, logon, machine, runner_hands, runtime, runtime_files
 from sidewall.platforms.windows.account_cell import AccountCell
 from sidewall.platforms.windows.constants_process import PROCESS_ALL_ACCESS
 from sidewall.platforms.windows.constants_security import DACL_SECURITY_INFORMATION
@@ -268,3 +268,34 @@ def test_a_program_that_does_not_start_is_tried_without_limits_on_windows(worksp
     with pytest.raises(MachineError, match="in the sandbox's account"):
         runners.backend(launcher).apply(runners.plan(workspace))
     assert gone(runner_of(launcher)) and ledger.open == before
+
+
+def test_the_private_copy_of_python_is_enough_for_it(workspace: str, tmp_path: Path) -> None:
+    """Every way through the runner, with nothing but what is in the copy and the few variables of a logon."""
+    (tmp_path / "home" / "AppData" / "Local").mkdir(parents=True)
+    here = machine.native()
+    caller = here.caller().replace(home=os.path.realpath(tmp_path / "home"))
+    runtime.make(here, caller, runners.GROUP, runtime_files.gather(runtime_files.here(), runtime.package()))
+    copy = runtime.find(here, caller, runners.GROUP, lists=False)
+    assert copy is not None
+    with copy:
+        launcher = runners.Launcher(*runtime_files.FLAGS, copy.start, python=copy.python,
+                                    variables=logon.variables(runners.REAL))
+        made = runners.opened(workspace, launcher)
+        try:
+            assert run(made, "cmd", "/c", "echo 한& exit 7")[0].returncode == 7
+            child, below = tree(made)
+            child.signal(9, tree=True)
+            assert ended(child).returncode == 1 and gone(below)
+            child.close()
+            with pytest.raises(FileNotFoundError):
+                start(made, "no-such-program")
+            with pytest.raises(PermissionError):
+                start(made, workspace)
+            script = os.path.join(workspace, "some script.cmd")
+            with open(script, "w", encoding="ascii") as file:
+                file.write("@exit %1\r\n")
+            assert run(made, script, "42")[0].returncode == 42
+        finally:
+            made.close()
+        assert gone(runner_of(launcher))
