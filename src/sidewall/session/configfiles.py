@@ -33,11 +33,23 @@ def home(variables: Mapping[str, str]) -> str:
     return found if os.path.isabs(found) else "/nonexistent"
 
 
-def machine_file(variables: Mapping[str, str]) -> str:
-    """The file of the machine's administrator."""
+def machine_file() -> str:
+    """The file of the machine's administrator; no variable says where it is.  Raises MachineError on Windows."""
     if os.name == "nt":
-        return os.path.join(variables.get("PROGRAMDATA", "C:\\ProgramData"), "sidewall", CONFIG_FILE)
+        from sidewall.platforms.windows import machine_config
+
+        return machine_config.native()[1]
     return MACHINE_FILE
+
+
+def read_machine(name: str) -> bytes | None:
+    """The bytes of the administrator's file; None when there is none.  Raises ConfigError: somebody else can have
+    written it."""
+    if os.name == "nt":
+        from sidewall.platforms.windows import machine_config
+
+        return machine_config.read(machine_config.native()[0], name)
+    return read(name, must=False, anyone=False)
 
 
 def config_home(variables: Mapping[str, str], home: str) -> str:

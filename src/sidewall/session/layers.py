@@ -74,7 +74,7 @@ def load(workspace: str | None = None, *, profile: str | None = None, write: Ite
                              hint="Leave the profile out, or the rules.")
         return profiles.build(profile, workspace=here, home=base, flavour=flavour)
     overlays: list[Overlay] = []
-    machine = configfiles.machine_file(variables) if system is None else system
+    machine = configfiles.machine_file() if system is None else system
     chosen = variables.get(CONFIG_VARIABLE)
     settings = configfiles.config_home(variables, base)
     user = os.path.join(settings, configfiles.CONFIG_FILE) if chosen is None else chosen
@@ -84,7 +84,10 @@ def load(workspace: str | None = None, *, profile: str | None = None, write: Ite
         places = [(MACHINE, machine, False), (USER, user, chosen is not None),
                   (PROJECT, os.path.join(here, PROJECT_FILE), False)]
     for layer, name, must in places:
-        text = configfiles.read(name, must=must, anyone=layer == PROJECT) if name else None
+        if layer == MACHINE and system is None:
+            text = configfiles.read_machine(name)
+        else:
+            text = configfiles.read(name, must=must, anyone=layer == PROJECT) if name else None
         if text is not None:
             overlays.append(_parse(text, name, layer, here, base, flavour, variables))
     named, overlays = _base(profile, overlays)

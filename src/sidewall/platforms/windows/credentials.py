@@ -251,5 +251,5 @@ def take(machine: Machine, caller: Caller) -> bool:
 
 
 __all__ = ["CLASSES", "DIRECTORY", "FILE", "LENGTH", "REFUSED", "SLACK_SECONDS", "Credential", "Refused", "Stored",
-           "Unreadable", "entries", "files_of", "known", "leave", "load", "note_refusal", "opened", "password", "path_of",
-           "protected", "refusals", "store", "take", "unsealed"]
+           "Unreadable", "entries", "files_of", "known", "leave", "load", "note_refusal", "opened", "password",
+           "path_of", "protected", "refusals", "store", "take", "unsealed"]
