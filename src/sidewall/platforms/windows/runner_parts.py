@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from sidewall.platforms.windows.runner_messages import Check
 
+BASES = ("user", "account")
 MOST = 4096
 """Entries of one list."""
 _SIDS = several(text(200), MOST)
@@ -32,8 +33,9 @@ _BYTES = number(0, 2**63 - 1)
 
 SHAPES: dict[type[Record], dict[str, Check]] = {
     TokenRecipe: {
-        "base": text(10), "user": text(200), "groups": several(exactly(text(200), CODE), MOST), "flags": CODE,
-        "disable": _SIDS, "restricting": _SIDS, "default_dacl": text(), "integrity": CODE, "privileges": _NAMES,
+        "base": lambda value: value in BASES, "user": text(200), "groups": several(exactly(text(200), CODE), MOST),
+        "flags": CODE, "disable": _SIDS, "restricting": _SIDS, "default_dacl": text(), "integrity": CODE,
+        "privileges": _NAMES,
     },
     Job: {"flags": CODE, "ui": CODE, "processes": CODE, "memory_bytes": _BYTES},
     Desktop: {"station": text(), "desktop": text()},
