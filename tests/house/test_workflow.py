@@ -113,7 +113,7 @@ def test_every_module_that_is_called_exists() -> None:
     called = [shlex.split(line)[2] for line in COMMANDS if shlex.split(line)[1] == "-m"]
     assert len(called) == len(COMMANDS) >= 12
     ours = {name for name in called if name.startswith("scripts.")}
-    assert ours == {"scripts.windows_questions", "scripts.windows_machine", "scripts.windows_probes"}
+    assert ours == {"scripts.windows_questions", "scripts.windows_machine"}
     assert all((ROOT / f"{name.replace('.', '/')}.py").exists() for name in ours)
     assert set(called) - ours == {"pip", "pytest", "sidewall"}
 
@@ -133,6 +133,14 @@ def test_the_machine_is_compared_around_everything_that_changes_it() -> None:
     changing = [at for at, words in enumerate(order) if words.startswith(("sidewall setup", "sidewall uninstall"))]
     assert len(changing) == 3 and all(first < at < last for at in changing)
     assert order[-1].startswith("scripts.windows_machine diff")
+
+
+def test_the_attacks_are_made_in_both_tiers_and_on_the_machine_that_is_compared() -> None:
+    order = [shlex.split(line)[2:] for line in COMMANDS]
+    at = {words[words.index("--tier") + 1]: number for number, words in enumerate(order) if words[1:2] == ["verify"]}
+    assert set(at) == {"token", "account"}
+    assert order.index(["sidewall", "setup", "--json"]) < min(at.values())
+    assert max(at.values()) < order.index(["sidewall", "uninstall", "--json"])
 
 
 def test_the_directories_of_tests_are_there_and_need_no_posix() -> None:

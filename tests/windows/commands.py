@@ -13,6 +13,6 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))
 
-machine, probes, questions, vectors = [
-    importlib.import_module(f"scripts.windows_{name}") for name in ("machine", "probes", "questions", "vectors")
+machine, questions, vectors = [
+    importlib.import_module(f"scripts.windows_{name}") for name in ("machine", "questions", "vectors")
 ]

@@ -11,6 +11,7 @@ from sidewall.cli import paint
 from sidewall.cli.choice import policy_for, workspace
 from sidewall.cli.explain import chosen
 from sidewall.errors import MachineError
+from sidewall.plan.guarantees import ENFORCED
 from sidewall.verify import report as reports
 from sidewall.verify.probe import WORKS, catalogue
 from sidewall.verify.probe import chosen as picked
@@ -89,6 +90,8 @@ def _end(report: Report) -> str:
     wrong = [result for result in report.results if result.wrong]
     if wrong:
         return f"{len(wrong)} of {len(report.results)} probes ended otherwise than promised"
+    if not any(result.level == ENFORCED and not result.excuse for result in report.results):
+        return "nothing of what was tried is promised in full here"
     return "everything that was promised held"
 
 

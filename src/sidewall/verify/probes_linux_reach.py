@@ -43,7 +43,7 @@ search((nonce + ".invalid").encode(), 1, 1, ctypes.create_string_buffer(512), 51
 """The C library's own resolver, led to the scene's by its state (``resolv.h``): one try of one second."""
 
 RESOLVERS = [
-    *resolvers("LX-21 query", "LX-21 tcp"),
+    *resolvers("LX-21 query", "LX-21 tcp", "LX-21 own"),
     _sent("LX-21 library", "name-resolution", "ask it by the C library", "resolver", _LIBRARY),
     _sent("LX-21 cache", "name-resolution", "ask a resolver's unix socket", "cache", "send(UNIX, TCP, cache)"),
 ]

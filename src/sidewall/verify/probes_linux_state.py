@@ -12,9 +12,15 @@ from sidewall.verify.probes_linux_files import SYSCALL
 _STATUS = """
 state = dict(line.split(":\\t") for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
 """
+_CAPABLE = """
+held = [name for name in ("CapEff", "CapPrm", "CapInh", "CapAmb") if int(state[name], 16)]
+if held or (int(state["CapBnd"], 16) and state["NoNewPrivs"].strip() == "0"):
+    told()
+"""
 _RING = "syscall('io_uring_setup', 4, ctypes.create_string_buffer(120)); told()"
 _COUNTER = """
-events = ctypes.create_string_buffer((1).to_bytes(4, "little") + (112).to_bytes(4, "little"), 112)
+head = (1).to_bytes(4, "little") + (112).to_bytes(4, "little") + bytes(32) + (0x60).to_bytes(8, "little")
+events = ctypes.create_string_buffer(head, 112)
 syscall("perf_event_open", events, 0, -1, -1, 0)
 told()
 """
@@ -30,8 +36,7 @@ PRIVILEGES = [
     Probe(id="L-103 gain", guarantee="privileges", what="run set-uid programs with their rights", effect="told",
           program=_STATUS + "told() if state['NoNewPrivs'].strip() == '0' else None"),
     Probe(id="L-103 capabilities", guarantee="privileges", what="have capabilities, or gain them later", effect="told",
-          program=_STATUS + "told() if any(int(state[name], 16) for name in "
-                            "('CapEff', 'CapPrm', 'CapInh', 'CapBnd', 'CapAmb')) else None"),
+          program=_STATUS + _CAPABLE),
     Probe(id="L-103 filter", guarantee="privileges", what="make any system call there is", effect="told",
           program=_STATUS + "told() if state['Seccomp'].strip() == '0' else None"),
     Probe(id="L-102 user", guarantee="privileges", what="make a user namespace", effect="told", source=SYSCALL,

@@ -51,6 +51,10 @@ _UDP_QUERY = """
 line = socket.socket(IN, UDP)
 line.sendto(query(), ("127.0.0.1", resolver))
 """
+_OWN_QUERY = """
+line = socket.socket(IN, UDP)
+line.sendto(query(), (address, resolverown))
+"""
 _TCP_QUERY = """
 line = socket.create_connection(("127.0.0.1", resolvertcp), 2)
 line.sendall(len(query()).to_bytes(2, "big") + query())
@@ -86,9 +90,11 @@ def loopback(tcp: str, six: str, udp: str, udp_six: str) -> list[Probe]:
     ]
 
 
-def resolvers(udp: str, tcp: str) -> list[Probe]:
+def resolvers(udp: str, tcp: str, own: str) -> list[Probe]:
     """``name-resolution``, under these ids."""
     return [
         _sent(udp, "name-resolution", "ask a resolver by UDP", "resolver", _UDP_QUERY).replace(source=SEND + QUERY),
         _sent(tcp, "name-resolution", "ask a resolver by TCP", "resolvertcp", _TCP_QUERY).replace(source=SEND + QUERY),
+        _sent(own, "name-resolution", "ask a resolver at the machine's own address", "resolverown", _OWN_QUERY).replace(
+            source=SEND + QUERY),
     ]

@@ -12,7 +12,7 @@ from sidewall.verify.probes_windows_files import CALL
 NETWORK = [
     *egress("W-NET-01 own", "W-NET-02 own", "W-NET-02 multicast", "W-NET-02 broadcast", "W-NET-01 route"),
     *loopback("W-NET-01 connect", "W-NET-01 six", "W-NET-02 loopback", "W-NET-02 six"),
-    *resolvers("W-NET-04 query", "W-NET-04 tcp"),
+    *resolvers("W-NET-04 query", "W-NET-04 tcp", "W-NET-04 own"),
 ]
 
 _MAPPING = """
@@ -21,8 +21,8 @@ with mmap.mmap(-1, 65536, tagname=mapping) as shared_memory:
     shared_memory[64 * number:64 * number + len(nonce)] = nonce.encode()
 """
 _SLOT = """
-with open(mailslot, "wb", buffering=0) as slot:
-    slot.write(nonce.encode())
+import _winapi
+_winapi.WriteFile(_winapi.CreateFile(mailslot, 0x40000000, 1, 0, 3, 0, 0), nonce.encode())
 """
 
 PIPES = [

@@ -36,11 +36,6 @@ ctypes.set_last_error(0)
 call("advapi32", "AdjustTokenPrivileges", token(), 0, ctypes.byref(wanted), 0, None, None)
 told() if ctypes.get_last_error() == 0 else print("not assigned")
 """
-_LINKED = """
-linked = int.from_bytes(about(19)[:8], "little")
-told() if linked else None
-"""
-
 PRIVILEGES = [
     Probe(id="W-TOK-02 list", guarantee="privileges", what="have privileges but traversing", effect="told",
           source=TOKEN, program=_PRIVILEGES),
@@ -48,8 +43,8 @@ PRIVILEGES = [
           source=TOKEN, program=f"PRIVILEGE = 'SeShutdownPrivilege'\n{_ENABLE}"),
     Probe(id="W-TOK-02 debug", guarantee="privileges", what="switch on the privilege to debug", effect="told",
           source=TOKEN, program=f"PRIVILEGE = 'SeDebugPrivilege'\n{_ENABLE}"),
-    Probe(id="W-TOK-03 linked", guarantee="privileges", what="get an administrator's linked token", effect="told",
-          source=TOKEN, program=_LINKED),
+    Probe(id="W-DEP-07 services", guarantee="privileges", what="get the right to make a service", effect="told",
+          source=CALL, program="call('advapi32', 'OpenSCManagerW', None, None, 2, result=ctypes.c_void_p); told()"),
     Probe(id="W-TOK-03 administrator", guarantee="privileges", what="be an administrator", effect="told", source=CALL,
           program="call('shell32', 'IsUserAnAdmin'); told()"),
 ]
@@ -97,7 +92,7 @@ SURVIVORS = [
           late=True, program=_LEFT),
 ]
 
-TIME = Limits(wall_seconds=3)
+TIME = Limits(wall_seconds=2)
 SMALL = Limits(processes=12, memory_bytes=192 << 20, output_bytes=1 << 16)
 _MANY = """
 import subprocess
@@ -116,7 +111,7 @@ finally:
 
 LIMITED = [
     Probe(id="W-PRC-11 time", guarantee="limits", what="run longer than it may", effect="content {here}/late",
-          limits=TIME, program="import time; time.sleep(6); open(here + '/late', 'w').write(nonce)"),
+          limits=TIME, program="import time; time.sleep(4); open(here + '/late', 'w').write(nonce)"),
     Probe(id="W-PRC-11 processes", guarantee="limits", what="start more processes than it may", effect="told",
           limits=SMALL, program=_MANY),
     Probe(id="W-PRC-11 memory", guarantee="limits", what="take more memory than it may", effect="told", limits=SMALL,

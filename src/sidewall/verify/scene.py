@@ -92,13 +92,14 @@ class Scene:
             ("tcp6", socket.AF_INET6, stream, "::1"), ("udp6", socket.AF_INET6, datagram, "::1"),
             ("resolver", socket.AF_INET, datagram, "127.0.0.1"), ("resolvertcp", socket.AF_INET, stream, "127.0.0.1"),
             ("own4", socket.AF_INET, stream, address), ("ownudp", socket.AF_INET, datagram, address),
+            ("resolverown", socket.AF_INET, datagram, address),
         ):
             if where:
                 self.listen(name, family, kind, (where, 0))
             else:
                 self.absent[name] = "this machine has no address but loopback"
         # Windows binds neither to a group nor to a broadcast address, and gives what comes there to the others.
-        many = ("", "127.0.0.1") if sys.platform == "win32" else (listeners.MULTICAST, "127.255.255.255")
+        many = ("", "") if sys.platform == "win32" else (listeners.MULTICAST, "127.255.255.255")
         for name, where in zip(("multicast", "broadcast"), many, strict=True):
             self.listen(name, socket.AF_INET, datagram, (where, 0))
         joining = self._listeners.get("multicast")
@@ -199,6 +200,7 @@ class Scene:
             shutil.rmtree(self.base, ignore_errors=True)
             if not os.path.lexists(self.base):
                 return
+            _unlock(self.base)
             time.sleep(0.03)
         raise MachineError(f"{self.base} cannot be removed", hint="remove it by hand")
 
@@ -208,6 +210,17 @@ class Scene:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         self.close()
+
+
+def _unlock(directory: str) -> None:
+    """Takes back modes that would keep files from being removed."""
+    for folder, folders, files in os.walk(directory):
+        for name in (*folders, *files):
+            try:
+                if not os.path.islink(os.path.join(folder, name)):
+                    os.chmod(os.path.join(folder, name), 0o700)
+            except OSError:
+                pass
 
 
 def _forget(path: str) -> None:

@@ -1,0 +1,1 @@
+"""The room ``verify``: its probes bite, it believes no sandbox, and it leaves nothing."""
