@@ -251,6 +251,26 @@ def test_the_fast_path_imports_nothing():
     assert "sidewall.bpf.simulate" not in loaded
 
 
+@pytest.mark.parametrize("shares_host", [False, True])
+def test_the_limit_on_core_dumps_stays(shares_host):
+    """Said to be done, so that programs which want none do not fail; what asks for the old one too is refused."""
+    done, there, core, files = 0x00050000, 0x7FFF00000000, 4, 7
+    for arch in ARCHES:
+        audit, numbers = syscalls.AUDIT_ARCH[arch], syscalls.numbers(arch)
+        program = check(filters.build(arch, inet=False, unix="none", mediate_unix=False, shares_host=shares_host))
+
+        def verdict(name, *arguments, audit=audit, numbers=numbers, program=program):
+            return run(program, seccomp_data(audit, numbers[name], (*arguments, *[0] * (6 - len(arguments)))))
+
+        assert verdict("setrlimit", core, there) == verdict("setrlimit", 1 << 32 | core, there) == done
+        assert verdict("setrlimit", files, there) == ALLOW
+        assert verdict("prlimit64", 0, core, there, 0) == verdict("prlimit64", 0, core, 1, 0) == done
+        assert verdict("prlimit64", 0, core, there, there) == verdict("prlimit64", 0, core, there, 1) == EPERM
+        assert verdict("prlimit64", 0, core, 0, there) == verdict("prlimit64", 0, files, there, there) == ALLOW
+        assert verdict("prlimit64", 5, core, there, 0) == (EPERM if shares_host else done)
+        assert verdict("prlimit64", 5, core, 0, there) == (EPERM if shares_host else ALLOW)
+
+
 def test_a_shared_host_is_out_of_reach():
     """Without ipc and pid namespaces of its own, a command may name no process but itself, and no shared key."""
     for arch in ARCHES:

@@ -148,7 +148,7 @@ def test_limits(memory: int, controllers: tuple[str, ...], kernel: tuple[int, in
     plan = compiled(about, kernel=kernel, uid=uid, controllers=controllers, delegated="/group" if controllers else "")
     (step,) = of(plan, ResourceLimits)
     bounds, settings_ = dict(step.rlimits), dict(step.settings)
-    assert (bounds["core"], bounds["fsize"], bounds["nofile"]) == (0, 10, 20)
+    assert (bounds["core"], bounds["fsize"], bounds["nofile"]) == (1, 10, 20)
     if "pids" in controllers:
         assert settings_["pids.max"] == "50" and "nproc" not in bounds and step.tasks == 0
     else:
@@ -164,7 +164,7 @@ def test_limits(memory: int, controllers: tuple[str, ...], kernel: tuple[int, in
 
 def test_no_limits() -> None:
     (step,) = of(compiled(policy(limits=Limits(processes=0))), ResourceLimits)
-    assert step == ResourceLimits(rlimits=(("core", 0),))
+    assert step == ResourceLimits(rlimits=(("core", 1),))
 
 
 def test_the_digest_is_stable_and_tells_plans_apart() -> None:

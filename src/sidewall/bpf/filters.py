@@ -46,7 +46,10 @@ SECCOMP_FILTER_FLAG_NEW_LISTENER = 8
 # the line discipline (which loads modules).
 IOCTL_REFUSED = (0x5412, 0x541C, 0x541D, 0x5423)
 
+RLIMIT_CORE = 4
+
 _ERRORS = {
+    "done": 0,
     "eperm": EPERM,
     "eacces": EACCES,
     "enosys": ENOSYS,
@@ -87,6 +90,7 @@ def _build(arch: str, inet: bool, unix: str, mediate_unix: bool, shares_host: bo
     asm.load(NR)
     _search(asm, ranges)
     _rules(asm)
+    _core_limit(asm, shares_host)
     if shares_host:
         _own_process(asm)
     _sockets(asm, inet, unix)
@@ -216,6 +220,32 @@ def _rules(asm: Assembler) -> None:
     asm.label("ioctl")
     asm.load(low(1))
     _among(asm, IOCTL_REFUSED, "eperm", "allow")
+
+
+def _core_limit(asm: Assembler, shares_host: bool) -> None:
+    """The limit on core dumps stays at the one byte at which the kernel starts no handler of the host's (core(5)):
+    no byte at all would start it.  Programs that ask for none have that, so they are not told of an error."""
+    asm.label("setrlimit")
+    asm.load(low(0))
+    asm.branch(JEQ, RLIMIT_CORE, "done", "allow")
+
+    asm.label("prlimit64")
+    if shares_host:
+        asm.load(low(0))
+        asm.branch(JEQ, 0, "", "eperm")
+    asm.load(low(1))
+    asm.branch(JEQ, RLIMIT_CORE, "", "allow")
+    # Only looking: there is no new limit.
+    for half in (high(2), low(2)):
+        asm.load(half)
+        asm.branch(JEQ, 0, "", "old limit")
+    asm.jump("allow")
+    # Asked for the old one too, it would be told something that is not there.
+    asm.label("old limit")
+    for half in (high(3), low(3)):
+        asm.load(half)
+        asm.branch(JEQ, 0, "", "eperm")
+    asm.jump("done")
 
 
 def _own_process(asm: Assembler) -> None:

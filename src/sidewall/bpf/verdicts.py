@@ -68,6 +68,8 @@ BY_ARGUMENT = {
     "ioctl": "EPERM for requests that type into, redirect or change a terminal",
     "socket": "by address family, type and protocol",
     "socketpair": "by address family and type",
+    "setrlimit": "done without effect for the size of core dumps",
+    "prlimit64": "done without effect, or EPERM, where it would change the size of core dumps",
 }
 
 # Only where the cell shares the host's ipc and pid namespaces: what is shared by key or by name between all processes
@@ -76,7 +78,7 @@ BY_ARGUMENT = {
 SHARED_EPERM = tuple("""
     shmget shmat shmctl msgget msgsnd msgrcv msgctl semget semop semctl semtimedop mq_open mq_unlink
 """.split())
-SHARED_FIRST_ZERO = ("prlimit64", "sched_setscheduler", "sched_setparam", "sched_setattr", "sched_setaffinity")
+SHARED_FIRST_ZERO = ("sched_setscheduler", "sched_setparam", "sched_setattr", "sched_setaffinity")
 SHARED_SECOND_ZERO = {"setpriority": 2, "ioprio_set": 3}
 
 # Allowed, unless connections to unix sockets are mediated: then the keeper outside is asked.

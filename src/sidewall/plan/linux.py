@@ -42,6 +42,8 @@ MASKED_IN_PROC = ("kcore", "keys", "key-users", "sysrq-trigger", "timer_list", "
 TEMPORARY = ("/tmp", "/var/tmp")
 RUN_SHOWN = ("/run/current-system", "/run/booted-system", "/run/opengl-driver", "/run/systemd/resolve",
              "/run/resolvconf", "/run/NetworkManager/resolv.conf", "/run/host")
+_CORE_BYTES = 1
+"""No file is written, and a program of the host's that takes core dumps is not started; with 0 it would be."""
 RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_CORE, RLIMIT_NPROC, RLIMIT_NOFILE = 1, 2, 4, 6, 7
 
 
@@ -216,7 +218,7 @@ def _watch(policy: Policy, layout: linux_paths.Layout, *, each: bool) -> Watch:
 
 def _limits(policy: Policy, facts: LinuxFacts, tier: str) -> ResourceLimits:
     limits = policy.limits
-    rlimits: list[tuple[str, int]] = [("core", 0)]
+    rlimits: list[tuple[str, int]] = [("core", _CORE_BYTES)]
     if limits.file_bytes:
         rlimits.append(("fsize", limits.file_bytes))
     if limits.open_files:
