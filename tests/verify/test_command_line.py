@@ -10,8 +10,11 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ import pytest
 from sidewall.cli import verify as verb
 from sidewall.policy.model import GUARANTEES
 from sidewall.session import opening
+from sidewall.verify.leftovers import PREFIX
 from sidewall.verify.probe import WORKS, catalogue
 
 from .liar import liar
@@ -88,6 +92,44 @@ def test_plain_lines_say_policy_tier_and_verdict(sidewall: Cli) -> None:
     assert lines[1].startswith("tier: ")
     assert [line.split()[0] for line in lines[4:6]] == ["desktop", "privileges"]
     assert lines[-1] == "everything that was promised held"
+
+
+def test_the_home_directory_is_a_place_to_ask_from(sidewall: Cli) -> None:
+    sidewall.workspace = sidewall.home
+    assert sidewall("run", "--", "true").returncode == 2
+    assert sidewall("verify", "--guarantee", "desktop").returncode == 0
+
+
+def test_a_projects_own_file_counts(sidewall: Cli) -> None:
+    (sidewall.workspace / "sidewall.toml").write_text('schema = 1\nextends = ":read-only"\n')
+    done = sidewall("verify", "--guarantee", "desktop", "--json")
+    told = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert {one["excuse"] for one in told["works"]} >= {"the policy makes the workspace read-only"}
+
+
+def traces(sidewall: Cli) -> list[str]:
+    places = (sidewall.home, sidewall.workspace.parent, Path(tempfile.gettempdir()), Path("/dev/shm"))
+    return [path.name for place in places for path in place.iterdir() if PREFIX[1:] in path.name]
+
+
+@pytest.mark.parametrize(("number", "left"), [(signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGKILL, True)],
+                         ids=lambda value: getattr(value, "name", str(value)))
+def test_whatever_ends_it_nothing_stays(sidewall: Cli, number: int, left: bool) -> None:
+    before = set(traces(sidewall))
+    process = subprocess.Popen(sidewall.command("verify", "--guarantee", "write-outside"), cwd=sidewall.workspace,
+                               env=sidewall.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + SECONDS
+    while not list(sidewall.home.glob(f"{PREFIX}*/outside/3")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(number)
+    assert process.wait(SECONDS) != 0
+    mine = set(traces(sidewall)) - before
+    assert bool(mine) is left
+    # The next one finds what a killed one left, and takes away no living one's.
+    assert sidewall("verify", "--guarantee", "desktop").returncode == 0
+    assert not set(traces(sidewall)) & mine
 
 
 def test_a_list_tries_nothing(sidewall: Cli) -> None:

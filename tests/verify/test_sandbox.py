@@ -17,10 +17,11 @@ import pytest
 from sidewall.errors import GuaranteeError, MachineError
 from sidewall.policy.model import DENY, WRITE, FileRule, Limits, Policy
 from sidewall.session import layers
+from sidewall.verify.leftovers import PREFIX
 from sidewall.verify.probe import WORKS, catalogue
 from sidewall.verify.report import BROKEN, EFFECT, HELD, HOLDS, NOTHING, Report
 from sidewall.verify.runner import verify
-from sidewall.verify.scene import PREFIX, TOKEN_VARIABLE
+from sidewall.verify.scene import TOKEN_VARIABLE
 
 from .liar import liar, weaker
 
@@ -135,7 +136,8 @@ def test_a_sandbox_of_a_wider_policy_is_found_out(policy: Policy, guarantee: str
                                                   change: Callable[[Policy], Policy]) -> None:
     if guarantee == "read-secrets" and os.geteuid() == 0:
         policy = policy.replace(require=("read-secrets",))  # for root it is partial otherwise
-    report = tried(policy, guarantees=[guarantee], opener=weaker(change))
+    probes = [probe for probe in catalogue("linux") if probe.guarantee == guarantee]
+    report = tried(policy, probes=probes, opener=weaker(change))
     (verdict,) = report.verdicts
     assert verdict.effect
     if verdict.level == "enforced" and guarantee != "limits":
@@ -144,7 +146,8 @@ def test_a_sandbox_of_a_wider_policy_is_found_out(policy: Policy, guarantee: str
 
 def test_what_the_policy_allows_is_no_breach(policy: Policy) -> None:
     online = policy.replace(network=policy.network.replace(mode="on"))
-    report = tried(online, guarantees=["network-egress", "network-host-loopback"])
+    probes = [probe for probe in catalogue("linux") if probe.guarantee in ("network-egress", "network-host-loopback")]
+    report = tried(online, probes=probes)
     assert {verdict.name: verdict.verdict for verdict in report.verdicts} == {
         "network-egress": "allowed by the policy", "network-host-loopback": "open as said"}
     assert report.ok

@@ -5,13 +5,17 @@ Knows: how a report is printed, which exit code it gives.  Must not know: what i
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import tempfile
 
 from sidewall.cli import paint
 from sidewall.cli.choice import policy_for, workspace
 from sidewall.cli.explain import chosen
 from sidewall.errors import MachineError
 from sidewall.plan.guarantees import ENFORCED
+from sidewall.session.layers import PROJECT_FILE
 from sidewall.verify import report as reports
 from sidewall.verify.probe import WORKS, catalogue
 from sidewall.verify.probe import chosen as picked
@@ -21,6 +25,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable
+    from typing import Any, NoReturn
+
+    from sidewall.policy.model import Policy
 
 BROKE = 1
 _STYLES = {HOLDS: "ok", BROKEN: "bad"}
@@ -36,9 +43,9 @@ def main(arguments: Namespace) -> int:
     from sidewall.verify import runner
 
     options = chosen(arguments)
+    signal.signal(signal.SIGTERM, _ended)
     try:
-        report = runner.verify(policy_for(options, workspace()), tier=options.get("tier", "auto"),
-                               guarantees=arguments.guarantee)
+        report = runner.verify(_policy(options), tier=options.get("tier", "auto"), guarantees=arguments.guarantee)
     except OSError as error:
         raise MachineError(f"what is to be attacked cannot be made: {error}",
                            hint="the home directory must be writable for you") from error
@@ -49,6 +56,21 @@ def main(arguments: Namespace) -> int:
     else:
         paint.print_lines(_plain(report))
     return 0 if report.ok else BROKE
+
+
+def _ended(number: int, _: object) -> NoReturn:
+    """Leaves as after an error, so that nothing stays behind."""
+    raise SystemExit(128 + number)
+
+
+def _policy(options: dict[str, Any]) -> Policy:
+    """The policy that ``run`` has here.  Without a project's file it is that of any directory, so that it can be
+    verified from the home directory as well, which cannot be a workspace."""
+    here = workspace()
+    if os.path.lexists(os.path.join(here, PROJECT_FILE)):
+        return policy_for(options, here)
+    with tempfile.TemporaryDirectory() as empty:
+        return policy_for(options, empty)
 
 
 def _list(arguments: Namespace) -> int:

@@ -29,19 +29,22 @@ def place(policy: Policy) -> str:
 
     Raises MachineError when there is none.
     """
-    above = os.path.dirname(policy.workspace)
     found = ""
-    for candidate in dict.fromkeys((policy.home, above, os.path.dirname(policy.home), "/var/tmp", "/srv")):
-        if not os.path.isdir(candidate) or not os.access(candidate, os.W_OK | os.X_OK) or candidate in ("/", "\\"):
+    candidates = [policy.home, os.path.dirname(os.getcwd()), os.path.dirname(policy.workspace), "/var/tmp"]
+    for candidate in dict.fromkeys(candidates):
+        if not os.path.isdir(candidate) or not os.access(candidate, os.W_OK | os.X_OK):
             continue
+        if candidate == os.path.dirname(candidate):  # the root of a volume is nobody's place for files
+            continue
+        inside = os.path.join(candidate, "x")
         if not policy.confined:
             return candidate
-        inside = os.path.join(candidate, "x")
-        if decide(policy, Request(action=READ, target=inside)).allowed and not _writes(policy, inside):
-            # Where commands get a directory of their own they would not even see what is to be attacked.
-            if not any(is_within(candidate, private, policy.flavour) for private in policy.private):
-                return candidate
-            found = found or candidate
+        if not decide(policy, Request(action=READ, target=inside)).allowed or _writes(policy, inside):
+            continue
+        # Where commands get a directory of their own, they see nothing but the home of what is outside.
+        if candidate == policy.home or not any(is_within(candidate, each, policy.flavour) for each in policy.private):
+            return candidate
+        found = found or candidate
     if found:
         return found
     raise MachineError("there is no directory that a command may read and not write, and in which this user may make "

@@ -5,6 +5,7 @@ Knows: sockets.  Must not know: who sends.
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 
@@ -16,6 +17,10 @@ else:
 
 MULTICAST = "239.255.77.7"
 """A group of the range that no router passes on."""
+
+
+LONGEST = 100
+"""Bytes of a path that fit into a unix socket's address; longer ones are reached by a descriptor of the directory."""
 
 
 class Listener(Protocol):
@@ -39,12 +44,22 @@ class SocketListener:
         self._socket = socket.socket(family, kind)
         try:
             self._socket.setblocking(False)
-            self._socket.bind(address)
+            self._bind(address)
             if kind == socket.SOCK_STREAM:
                 self._socket.listen(64)
         except BaseException:
             self._socket.close()
             raise
+
+    def _bind(self, address: Any) -> None:
+        if not isinstance(address, str) or len(os.fsencode(address)) < LONGEST or address.startswith("\0"):
+            self._socket.bind(address)
+            return
+        directory = os.open(os.path.dirname(address), os.O_RDONLY)
+        try:
+            self._socket.bind(f"/proc/self/fd/{directory}/{os.path.basename(address)}")
+        finally:
+            os.close(directory)
 
     @property
     def port(self) -> int:

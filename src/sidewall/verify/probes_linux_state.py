@@ -92,7 +92,7 @@ subprocess.Popen(["/bin/sh", "-c", f"nohup /bin/sh -c '{line}' '{base}/stop' >/d
 begun()
 """
 _LEFT = """
-place = (os.environ.get("TMPDIR") or "/tmp") + "/" + nonce
+place = f"{os.environ.get('TMPDIR') or '/tmp'}/{unique}-{nonce}"
 open(place, "w").close()
 print("LEFT", place)
 """

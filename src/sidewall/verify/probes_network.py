@@ -13,6 +13,8 @@ from sidewall.verify.probe import Probe
 SEND = """
 import socket
 def send(family, kind, address, *, fast=False):
+    if isinstance(address, str) and address[0] == "/" and len(address) >= 100:
+        address = f"/proc/self/fd/{os.open(os.path.dirname(address), os.O_RDONLY)}/{os.path.basename(address)}"
     with socket.socket(family, kind) as line:
         line.settimeout(None if fast else 2)
         if fast:
@@ -23,7 +25,7 @@ def send(family, kind, address, *, fast=False):
 TCP, UDP, IN, IN6 = socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.AF_INET, socket.AF_INET6
 UNIX = getattr(socket, "AF_UNIX", None)
 """
-"""``send(family, kind, address)``: the nonce goes there."""
+"""``send(family, kind, address)``: the nonce goes there; a path that is too long for an address by its directory."""
 
 QUERY = """
 def query():

@@ -76,7 +76,7 @@ begun()
 """
 _LEFT = """
 import tempfile
-place = os.path.join(tempfile.gettempdir(), nonce)
+place = os.path.join(tempfile.gettempdir(), f"{unique}-{nonce}")
 open(place, "w").close()
 print("LEFT", place)
 """

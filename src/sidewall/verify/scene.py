@@ -16,14 +16,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import socket
 import sys
 import tempfile
-import time
 
 from sidewall.errors import MachineError
-from sidewall.verify import listeners
+from sidewall.verify import leftovers, listeners
 from sidewall.verify.stage import Stage
 
 TYPE_CHECKING = False
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
     from sidewall.verify.listeners import Listener
     from sidewall.verify.probe import Probe
 
-PREFIX = ".sidewall-verify-"
 SECRETS = {"ssh": ".ssh/id_ed25519", "aws": ".aws/credentials", "gh": ".config/gh/hosts.yml", "netrc": ".netrc"}
 """Made-up credentials below the scene's home, by the names under which looks ask for them."""
 _HOME_FILES = (".bashrc", ".local/bin/tool", ".config/settings")
@@ -55,10 +52,12 @@ class Scene:
     """
 
     def __init__(self, place: str) -> None:
-        self.base = tempfile.mkdtemp(prefix=PREFIX, dir=place)
+        leftovers.sweep(place)
+        self.base = tempfile.mkdtemp(prefix=leftovers.PREFIX, dir=place)
+        self._lock_file = leftovers.hold(self.base)
         self.home = os.path.join(self.base, "home")
         self.workspace = os.path.join(self.base, "work")
-        self.targets: dict[str, Any] = {}
+        self.targets: dict[str, Any] = {"unique": leftovers.name(self.base)}
         self.absent: dict[str, str] = {}
         self.secrets: dict[str, str] = {}
         self.stages: list[Stage] = []
@@ -192,17 +191,10 @@ class Scene:
         self._saved.clear()
         while self._listeners:
             self._listeners.popitem()[1].close()
-        for stage in self.stages:
-            _forget(os.path.join(tempfile.gettempdir(), stage.nonce))
-        if os.path.isdir(self.base):
-            self._write(os.path.join(self.base, "stop"), "")
-        for _ in range(300):
-            shutil.rmtree(self.base, ignore_errors=True)
-            if not os.path.lexists(self.base):
-                return
-            _unlock(self.base)
-            time.sleep(0.03)
-        raise MachineError(f"{self.base} cannot be removed", hint="remove it by hand")
+        if self._lock_file >= 0:
+            os.close(self._lock_file)
+            self._lock_file = -1
+            leftovers.remove(self.base)
 
     def __enter__(self) -> Self:
         return self
@@ -212,26 +204,8 @@ class Scene:
         self.close()
 
 
-def _unlock(directory: str) -> None:
-    """Takes back modes that would keep files from being removed."""
-    for folder, folders, files in os.walk(directory):
-        for name in (*folders, *files):
-            try:
-                if not os.path.islink(os.path.join(folder, name)):
-                    os.chmod(os.path.join(folder, name), 0o700)
-            except OSError:
-                pass
-
-
-def _forget(path: str) -> None:
-    try:
-        os.remove(path)
-    except OSError:
-        pass
-
-
 def make(place: str) -> Scene:
-    """The scene of this platform, in a directory below ``place``.  Raises OSError, MachineError."""
+    """The scene of this platform, in a new directory in ``place``.  Raises OSError, MachineError."""
     if sys.platform == "win32":
         from sidewall.verify.scene_windows import WindowsScene
 

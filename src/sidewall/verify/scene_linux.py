@@ -14,7 +14,7 @@ import threading
 import tty
 
 from sidewall.errors import MachineError
-from sidewall.verify.scene import PREFIX, Scene
+from sidewall.verify.scene import Scene
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,13 +89,14 @@ class Segment:
         if self._at in (None, ctypes.c_void_p(-1).value):
             libc.shmctl(self.name, 0, None)
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        # Linux lets others attach it all the same, and it goes with the last process that has it.
+        libc.shmctl(self.name, 0, None)
         self._read = ctypes.string_at
 
     def heap(self) -> bytes:
         return self._read(self._at, self.SIZE)
 
     def close(self) -> None:
-        self._libc.shmctl(self.name, 0, None)
         self._libc.shmdt(self._at)
 
 
@@ -105,13 +106,9 @@ class LinuxScene(Scene):
     def _more(self) -> None:
         self._helper: subprocess.Popen[bytes] | None = None
         self._key = -1
-        self._shared: list[str] = []
-        unique = os.path.basename(self.base)
+        unique = self.targets["unique"]
         stream, run = socket.SOCK_STREAM, os.path.join(self.base, "run")
         os.mkdir(run)
-        if len(run) > 90:
-            raise MachineError(f"{run} is too long a name for unix sockets",
-                               hint="run it as a user whose home has a shorter path")
         for name in ("unix", "agent", "bus", "wayland", "cache"):
             self.listen(name, socket.AF_UNIX, stream, f"{run}/{name}")
         self.listen("dgram", socket.AF_UNIX, socket.SOCK_DGRAM, f"{run}/dgram")
@@ -122,7 +119,7 @@ class LinuxScene(Scene):
             self.listen(name, socket.AF_UNIX, stream, "\0" + abstract)
             self.targets[name] = abstract
         for name, directory in (("shared", tempfile.gettempdir()), ("memory", "/dev/shm")):
-            self._share(name, os.path.join(directory, PREFIX[1:] + unique[-8:]))
+            self._share(name, os.path.join(directory, unique))
         try:
             segment = Segment()
             self._listeners["segment"], self.targets["segment"] = segment, segment.name
@@ -142,7 +139,6 @@ class LinuxScene(Scene):
         except OSError as error:
             self.absent[name] = f"no file can be made in {os.path.dirname(path)}: {error.strerror}"
             return
-        self._shared.append(path)
         self.targets[name] = path
 
     def _make_key(self, unique: str) -> None:
@@ -151,6 +147,7 @@ class LinuxScene(Scene):
             value = self.secret("key").encode()
             self._key = _keys(_ADD, b"user", f"{unique}".encode(), value, len(value), -4)
             _keys(_KEYCTL, 5, self._key, 0x3F3F0000)
+            _keys(_KEYCTL, 15, self._key, _KEY_SECONDS)
             self.targets["key"] = self._key
         except OSError as error:
             self.absent["key"] = f"there are no keyrings to be had: {error.strerror}"
@@ -202,11 +199,6 @@ class LinuxScene(Scene):
         if helper is not None:
             helper.kill()
             helper.communicate()
-        for path in getattr(self, "_shared", ()):
-            try:
-                os.remove(path)
-            except OSError:
-                pass
         if getattr(self, "_key", -1) >= 0:
             try:
                 _keys(_KEYCTL, 9, self._key, -4)
@@ -216,6 +208,8 @@ class LinuxScene(Scene):
         super().close()
 
 
+_KEY_SECONDS = 600
+"""How long the key stays when nobody takes it away."""
 _ADD, _KEYCTL = ("add_key", 248, 217), ("keyctl", 250, 219)
 """System calls of the keyrings: name, number on x86-64, number elsewhere."""
 

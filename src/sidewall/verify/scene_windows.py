@@ -12,7 +12,7 @@ import tempfile
 import threading
 
 from sidewall.errors import MachineError
-from sidewall.verify.scene import PREFIX, Scene
+from sidewall.verify.scene import Scene
 
 if sys.platform == "win32":
     import ctypes
@@ -50,20 +50,30 @@ if sys.platform == "win32":
 
         def heap(self) -> bytes:
             found: list[str] = []
-            self._walk(self.name, lambda key, path: found.extend(
-                winreg.EnumValue(key, index)[0] for index in range(winreg.QueryInfoKey(key)[1])))
+            for path in _keys_below(self.name):
+                with winreg.OpenKey(winreg.HKEY_CURRENT_USER, path) as key:
+                    found += [winreg.EnumValue(key, index)[0] for index in range(winreg.QueryInfoKey(key)[1])]
             return "\n".join(found).encode()
 
-        def _walk(self, path: str, visit: Callable[[Any, str], None]) -> list[str]:
-            """Visits a key and what is below it; their paths, the deepest first."""
-            with winreg.OpenKey(winreg.HKEY_CURRENT_USER, path) as key:
-                visit(key, path)
-                inner = [winreg.EnumKey(key, index) for index in range(winreg.QueryInfoKey(key)[0])]
-            return [*(one for name in inner for one in self._walk(rf"{path}\{name}", visit)), path]
-
         def close(self) -> None:
-            for path in self._walk(self.name, lambda key, path: None):
+            """It goes with the scene's files."""
+
+    def _keys_below(path: str) -> list[str]:
+        """A key of the user's and what is below it, the deepest first; none when it is not there."""
+        try:
+            with winreg.OpenKey(winreg.HKEY_CURRENT_USER, path) as key:
+                inner = [winreg.EnumKey(key, index) for index in range(winreg.QueryInfoKey(key)[0])]
+        except FileNotFoundError:
+            return []
+        return [*(one for name in inner for one in _keys_below(rf"{path}\{name}")), path]
+
+    def forget(unique: str) -> None:
+        """Takes away the key of a scene."""
+        for path in _keys_below(rf"Software\{unique}"):
+            try:
                 winreg.DeleteKey(winreg.HKEY_CURRENT_USER, path)
+            except OSError:
+                pass
 
     class Mapping:
         """Shared memory with a name."""
@@ -199,7 +209,7 @@ if sys.platform == "win32":
         def _more(self) -> None:
             self._victims: dict[int, tuple[subprocess.Popen[str], int, int]] = {}
             self._lock = threading.Lock()
-            unique = os.path.basename(self.base)[1:]
+            unique = self.targets["unique"]
             makers: dict[str, Callable[[], Any]] = {
                 "registry": lambda: RegistryKey(unique), "mapping": lambda: Mapping(unique),
                 "pipe": lambda: Pipe(unique), "mailslot": lambda: Mailslot(unique),
@@ -217,9 +227,8 @@ if sys.platform == "win32":
             self.targets["desktop"] = _desktop()
             if not self.targets["desktop"]:
                 self.absent["desktop"] = "this session has no desktop"
-            self._shared = os.path.join(tempfile.gettempdir(), PREFIX[1:] + unique[-8:])
-            self._write(self._shared, "# made up\n")
-            self.targets["shared"] = self._shared
+            self.targets["shared"] = os.path.join(tempfile.gettempdir(), unique)
+            self._write(self.targets["shared"], "# made up\n")
 
         def victims(self, count: int) -> list[int]:
             held = os.path.join(self.base, "held")
@@ -269,8 +278,4 @@ if sys.platform == "win32":
                 process.kill()
                 process.communicate()
             self._victims = {}
-            try:
-                os.remove(getattr(self, "_shared", ""))
-            except OSError:
-                pass
             super().close()

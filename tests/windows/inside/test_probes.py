@@ -14,10 +14,10 @@ if sys.platform != "win32":
 from tests.windows.inside.cells import on_wine
 
 from sidewall.session import layers
+from sidewall.verify.leftovers import PREFIX
 from sidewall.verify.probe import WORKS, catalogue
 from sidewall.verify.report import EFFECT, HELD, NOTHING, Result
 from sidewall.verify.runner import verify
-from sidewall.verify.scene import PREFIX
 
 SOME = (
     "W-FSN-01 write", "W-REG-01 value", "W-FSN-01 attributes", "W-SEC-06 environment", "W-WWR-08 settings",
