@@ -21,7 +21,7 @@ EGRESS = [
 ]
 LOOPBACK = [
     *loopback("L-072 loopback", "L-074 six", "L-077 loopback", "L-078 six"),
-    _sent("L-073 mapped", "network-host-loopback", "the same as ::ffff:127.0.0.1", "tcp4",
+    _sent("L-073 mapped", "network-host-loopback", "TCP to ::ffff:127.0.0.1", "tcp4",
           "send(IN6, TCP, ('::ffff:127.0.0.1', tcp4))"),
     _sent("L-075 zero", "network-host-loopback", "TCP to 0.0.0.0", "tcp4", "send(IN, TCP, ('0.0.0.0', tcp4))"),
     _sent("L-076 loopback", "network-host-loopback", "TCP Fast Open to 127.0.0.1", "tcp4",
@@ -44,7 +44,7 @@ search((nonce + ".invalid").encode(), 1, 1, ctypes.create_string_buffer(512), 51
 
 RESOLVERS = [
     *resolvers("LX-21 query", "LX-21 tcp", "LX-21 own"),
-    _sent("LX-21 library", "name-resolution", "ask it by the C library", "resolver", _LIBRARY),
+    _sent("LX-21 library", "name-resolution", "ask a resolver by the C library", "resolver", _LIBRARY),
     _sent("LX-21 cache", "name-resolution", "ask a resolver's unix socket", "cache", "send(UNIX, TCP, cache)"),
 ]
 
@@ -62,7 +62,7 @@ ctypes.memmove(at + offset, nonce.encode(), len(nonce))
 
 SOCKETS = [
     _sent("L-081 path", "unix-sockets-and-pipes", "a unix socket by its path", "unix", "send(UNIX, TCP, unix)"),
-    _sent("L-081 link", "unix-sockets-and-pipes", "the same through a link in the workspace", "unix",
+    _sent("L-081 link", "unix-sockets-and-pipes", "a unix socket through a link in the workspace", "unix",
           "os.symlink(unix, here + '/u'); os.chdir(here); send(UNIX, TCP, 'u')"),
     _sent("L-079 abstract", "unix-sockets-and-pipes", "an abstract unix socket", "abstract",
           "send(UNIX, TCP, '\\0' + abstract)"),
@@ -100,23 +100,23 @@ with open(f"/proc/{victim}/mem", "r+b", buffering=0) as memory_of:
 PROCESSES = [
     Probe(id="L-096 kill", guarantee="outside-processes", what="end a process outside", effect="ended",
           program="os.kill(victim, 9)"),
-    Probe(id="L-096 handle", guarantee="outside-processes", what="the same by a process descriptor", effect="ended",
+    Probe(id="L-096 handle", guarantee="outside-processes", what="end a process outside by a process descriptor", effect="ended",
           source=SYSCALL, program="syscall('pidfd_send_signal', syscall('pidfd_open', victim, 0), 9, None, 0)"),
     Probe(id="L-095 trace", guarantee="outside-processes", what="trace a process outside", effect="told",
           source=SYSCALL, program="syscall('ptrace', 0x4206, victim, 0, 0); told()"),
-    Probe(id="L-091 memory", guarantee="outside-processes", what="write into its memory by /proc", effect="memory",
+    Probe(id="L-091 memory", guarantee="outside-processes", what="write into another process's memory by /proc", effect="memory",
           program=_MEMORY),
-    Probe(id="L-099 memory", guarantee="outside-processes", what="write into its memory by process_vm_writev",
+    Probe(id="L-099 memory", guarantee="outside-processes", what="write into it by process_vm_writev",
           effect="memory", source=SYSCALL, program=_WRITE),
-    Probe(id="L-093 descriptor", guarantee="outside-processes", what="take an open file out of it",
+    Probe(id="L-093 descriptor", guarantee="outside-processes", what="take an open file out of another process",
           effect="printed held", source=SYSCALL, program=_STEAL),
-    Probe(id="L-050 environment", guarantee="outside-processes", what="read its environment", effect="printed victim",
+    Probe(id="L-050 environment", guarantee="outside-processes", what="read another process's environment", effect="printed victim",
           program="print(open(f'/proc/{victim}/environ').read())"),
     Probe(id="L-053 listing", guarantee="outside-processes", what="list the command lines of others",
           effect="printed argument", program=_LISTING),
-    Probe(id="L-094 priority", guarantee="outside-processes", what="change its priority", effect="tuned",
+    Probe(id="L-094 priority", guarantee="outside-processes", what="change another process's priority", effect="tuned",
           program="os.setpriority(os.PRIO_PROCESS, victim, os.getpriority(os.PRIO_PROCESS, victim) + 3)"),
-    Probe(id="L-094 limit", guarantee="outside-processes", what="change its limit on open files", effect="tuned",
+    Probe(id="L-094 limit", guarantee="outside-processes", what="change another process's limit on open files", effect="tuned",
           program="import resource; resource.prlimit(victim, resource.RLIMIT_NOFILE, "
                   "(64, resource.prlimit(victim, resource.RLIMIT_NOFILE)[1]))"),
 ]

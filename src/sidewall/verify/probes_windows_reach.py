@@ -65,10 +65,10 @@ def _process(row: str, what: str, program: str, effect: str) -> Probe:
 
 PROCESSES = [
     _process("W-PRC-10 end", "end a process outside", "os.kill(victim, 9)", "ended"),
-    _process("W-PRC-01 memory", "read its memory", _READ, "printed victim"),
-    _process("W-PRC-02 memory", "write into its memory", _WRITE, "memory"),
-    _process("W-PRC-04 handle", "take an open file out of it", _DUPLICATE, "printed held"),
-    _process("W-PRC-10 priority", "change its priority",
+    _process("W-PRC-01 memory", "read another process's memory", _READ, "printed victim"),
+    _process("W-PRC-02 memory", "write into another process's memory", _WRITE, "memory"),
+    _process("W-PRC-04 handle", "take an open file out of another process", _DUPLICATE, "printed held"),
+    _process("W-PRC-10 priority", "change another process's priority",
              "call('kernel32', 'SetPriorityClass', process(0x200), 0x40)", "tuned"),
 ]
 
@@ -98,9 +98,9 @@ told() if space.value == desktop else print(space.value)
 DESKTOP = [
     Probe(id="W-IPC-06 message", guarantee="desktop", what="send a message to a window of the user's", source=CALL,
           effect="received window", program=_MESSAGE),
-    Probe(id="W-SEC-07 titles", guarantee="desktop", what="read the titles of his windows", source=CALL,
+    Probe(id="W-SEC-07 titles", guarantee="desktop", what="read the titles of the user's windows", source=CALL,
           effect="printed title", program=_TITLES),
-    Probe(id="W-IPC-06 desktop", guarantee="desktop", what="be on his desktop", source=CALL, effect="told",
+    Probe(id="W-IPC-06 desktop", guarantee="desktop", what="be on the user's desktop", source=CALL, effect="told",
           program=_DESKTOP),
 ]
 

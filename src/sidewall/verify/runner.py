@@ -172,7 +172,7 @@ def _judge(trial: Trial, policy: Policy, scene: Scene, tier: str) -> Result:
     elif not inside.started or inside.fault:
         said = f"inside it did not run: {inside.fault or inside.said or 'it says nothing'}"
     else:
-        outcome, said = HELD, inside.said
+        outcome, said = HELD, inside.said or ("gone with the session" if probe.late else "")
     excuse = confine.allowed(policy, probe, scene) or confine.forbidden(policy, probe, scene)
     if probe.tiers and tier not in probe.tiers:
         excuse = f"the {tier} tier does not promise it"
