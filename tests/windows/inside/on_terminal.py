@@ -28,6 +28,14 @@ COMMAND = ("import os,sys;"
            "print('GOT', repr(input()), flush=True); sys.exit(5)")
 
 
+CONSOLE = """
+import os, sys
+from sidewall.platforms.windows import api, kernel32_console, runner
+kernel32_console.NativeConsoles.FreeConsole = lambda self: None  # on Wine nothing is shown without a console
+os._exit(runner.main(sys.argv[1:], api.native()))
+"""
+
+
 def own_console() -> None:
     """A console, whatever this process was started with."""
     for which in (0xFFFFFFF6, 0xFFFFFFF5, 0xFFFFFFF4):
@@ -40,7 +48,7 @@ def main(workspace: str, result: str, tier: str) -> None:
     """Writes what happened as JSON."""
     own_console()
     handles = dict(ledger.open)
-    cell = opened(workspace) if tier == "token" else runners.opened(workspace)
+    cell = opened(workspace) if tier == "token" else runners.opened(workspace, runners.Launcher("-c", CONSOLE))
     child = cell.spawn([sys.executable, "-c", COMMAND], cwd=None, env={b"PATH": b""}, stdin=-1, stdout=-1, stderr=-1,
                        terminal=(40, 100))
     child.resize(41, 101)

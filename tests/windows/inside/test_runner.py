@@ -299,3 +299,35 @@ def test_the_private_copy_of_python_is_enough_for_it(workspace: str, tmp_path: P
         finally:
             made.close()
         assert gone(runner_of(launcher))
+
+
+GUARDED = """
+import _thread, sys, time
+from sidewall.nt.descriptor import SecurityDescriptor
+from sidewall.nt.sid import Sid
+from sidewall.platforms.windows import api, constants_security, runner_hands
+numbers, lock = [], _thread.allocate_lock()
+lock.acquire()
+def wait():
+    numbers.append(_thread.get_native_id())
+    lock.acquire(); lock.release()
+_thread.start_new_thread(wait, ())
+while not numbers: time.sleep(0.01)
+made = api.native()
+runner_hands.guard_own(made, Sid(sys.argv[1]))
+for number in numbers:
+    with made.kernel32.OpenThread(0x20000, number) as thread:
+        data = made.advapi32.GetKernelObjectSecurity(thread, constants_security.DACL_SECURITY_INFORMATION)
+    print([(str(ace.sid), hex(ace.mask)) for ace in SecurityDescriptor.from_bytes(data).dacl.aces])
+lock.release()
+"""
+
+
+def test_what_the_runner_has_before_its_first_line_is_closed_to_its_account(tmp_path: Path) -> None:
+    """The loader makes threads; whoever may open one of them may make it do anything."""
+    script = tmp_path / "guarded.py"
+    script.write_text(GUARDED)
+    me = runners.user()
+    done = subprocess.run([PYTHON, str(script), me], capture_output=True, text=True, timeout=SECONDS,
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join([runners.HERE, *sys.path])})
+    assert done.stdout.strip() == str([("S-1-5-18", "0x1fffff"), (str(me), "0x1fffff"), ("S-1-3-4", "0x20000")]), done

@@ -97,8 +97,9 @@ class AccountOpening(Opening):
         """
         assert self._job is not None
         lost = jobs.limit_ui(self._api, self._job, ui) if ui else []
-        self._missing += lost
-        self._refuse_beyond()
+        if lost:
+            # So it is when the logon service has put the runner into a job of its own already.
+            self._no_ui(lost[0].reason)
         target = self._try_in(user, group)
         try:
             self._missing += runner.ask(says.TRY, says.TRYING, target=target)

@@ -154,6 +154,15 @@ class OVERLAPPED(Structure):
     _fields_ = [("Internal", c_size_t), ("InternalHigh", c_size_t), ("Anonymous", _Place), ("hEvent", c_void_p)]
 
 
+class THREADENTRY32(Structure):
+    """A thread of some process."""
+
+    _fields_ = [
+        ("dwSize", c_uint32), ("cntUsage", c_uint32), ("th32ThreadID", c_uint32), ("th32OwnerProcessID", c_uint32),
+        ("tpBasePri", c_int32), ("tpDeltaPri", c_int32), ("dwFlags", c_uint32),
+    ]
+
+
 class COORD(Structure):
     """Columns and rows."""
 

@@ -23,6 +23,7 @@ from sidewall.errors import SidewallError
 from sidewall.nt.sid import Sid
 from sidewall.platforms.frames import FrameError
 from sidewall.platforms.windows import runner_hands, runner_pipe
+from sidewall.platforms.windows.errors import ApiError
 from sidewall.platforms.windows.runner_service import Service
 
 TYPE_CHECKING = False
@@ -48,6 +49,7 @@ def main(words: Sequence[str], api: Api) -> int:
         return USAGE
     try:
         api.kernel32.SetErrorMode(NO_ERROR_BOXES)
+        _leave_console(api)
         runner_hands.guard_own(api, owner)
         pipe = runner_pipe.Pipe(api, runner_pipe.connect(api, words[0], int(words[1]), owner))
         hands = runner_hands.WindowsHands(api)
@@ -62,6 +64,14 @@ def main(words: Sequence[str], api: Api) -> int:
     finally:
         hands.close()
     return DONE
+
+
+def _leave_console(api: Api) -> None:
+    """A console's host is a process of the account too, with its whole token, and open to every command."""
+    try:
+        api.kernel32.FreeConsole()
+    except ApiError:
+        return  # there is none
 
 
 def _told(error: SidewallError, code: int) -> int:

@@ -9,14 +9,20 @@ runner, or a console that it made, what it makes is for the system and the owner
 
 from __future__ import annotations
 
+import _thread
+import os
+
 from sidewall.errors import MachineError
 from sidewall.nt.acl import Acl
+from sidewall.nt.mask import READ_CONTROL, WRITE_DAC
 from sidewall.nt.sddl import parse
 from sidewall.nt.sid import Sid
 from sidewall.plan.windows_unenforced import Unenforced
 from sidewall.platforms.windows import desktops, environment, jobs, process, selftest, tokens
 from sidewall.platforms.windows.commands import Command
 from sidewall.platforms.windows.conpty import Console
+from sidewall.platforms.windows.constants_security import DACL_SECURITY_INFORMATION
+from sidewall.platforms.windows.errors import ApiError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.runner_parts import Parts
     from sidewall.platforms.windows.runner_service import Order
 
+NO_SUCH_THREAD = 87
 EVERY = 0x1FFFFF
 """Every right on a process or on a thread."""
 
@@ -164,13 +171,27 @@ class WindowsHands:
 
 
 def guard_own(api: Api, owner: Sid) -> None:
-    """What this process makes from now on is not for the account: its token's default list.  Raises MachineError."""
+    """What this process makes from now on is not for the account, by its token's default list; nor are the threads that
+    the loader made before it came to its first line.  The owner has closed process and first thread.
+
+    Raises MachineError.
+    """
     wanted = parse(default_for(owner)).dacl or Acl()
     with tokens.own(api) as token:
         api.advapi32.SetTokenDefaultDacl(token, wanted.to_bytes())
         found = tokens.read(api, token).dacl
     if found is None or found != wanted:
         raise MachineError("the runner's own token keeps another default access list than it was given")
+    descriptor = parse(guarded(owner)).to_bytes()
+    for number in api.kernel32.Threads(os.getpid()):
+        if number == _thread.get_native_id():
+            continue
+        try:
+            with api.kernel32.OpenThread(READ_CONTROL | WRITE_DAC, number) as thread:
+                api.advapi32.SetKernelObjectSecurity(thread, DACL_SECURITY_INFORMATION, descriptor)
+        except ApiError as error:
+            if error.code != NO_SUCH_THREAD:
+                raise
 
 
 __all__ = ["WindowsHands", "default_for", "guard_own", "guarded"]

@@ -23,8 +23,9 @@ from sidewall.platforms.frames import FrameError
 from sidewall.platforms.windows import jobs, runner_pipe
 from sidewall.platforms.windows import runner_messages as says
 from sidewall.platforms.windows.constants_process import INFINITE, WAIT_OBJECT_0
-from sidewall.platforms.windows.constants_security import DACL_SECURITY_INFORMATION
-from sidewall.platforms.windows.runner_hands import guarded
+from sidewall.platforms.windows.constants_security import DACL_SECURITY_INFORMATION, TOKEN_ADJUST_DEFAULT
+from sidewall.platforms.windows.errors import ApiError
+from sidewall.platforms.windows.runner_hands import default_for, guarded
 from sidewall.platforms.windows.runner_pipe import Pipe, PipeGone
 
 TYPE_CHECKING = False
@@ -65,6 +66,7 @@ def start(api: Api, launch: Launch, job: Handle, owner: Sid, account: Sid) -> Ru
     try:
         for handle in (started.process, started.thread):
             _guard(api, handle, owner)
+        _guard_what_it_makes(api, started.process, owner)
         api.kernel32.AssignProcessToJobObject(job, started.process)
         api.kernel32.ResumeThread(started.thread)
         runner_pipe.accept(api, pipe, started.process, started.process_id)
@@ -92,6 +94,17 @@ def _guard(api: Api, handle: Handle, owner: Sid) -> None:
     if found.dacl is None or meant.dacl is None or found.dacl.aces != meant.dacl.aces:
         raise MachineError(f"{handle.what} keeps another access list than it was given: commands of the sandbox could "
                            "take it over", hint=HINT)
+
+
+def _guard_what_it_makes(api: Api, process: Handle, owner: Sid) -> None:
+    """The same for what it makes before its first line, where the account's token lets us; it does so itself then."""
+    dacl = parse(default_for(owner)).dacl
+    assert dacl is not None
+    try:
+        with api.advapi32.OpenProcessToken(process, TOKEN_ADJUST_DEFAULT) as token:
+            api.advapi32.SetTokenDefaultDacl(token, dacl.to_bytes())
+    except ApiError:
+        return
 
 
 def _kill(api: Api, started: Started) -> None:
