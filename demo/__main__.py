@@ -27,8 +27,8 @@ SIDEWALL = os.fspath(Path(sys.executable).parent / "sidewall")
 DEADLINE = 300
 SHOWN = (
     "L-018 link", "L-036 shell", "L-023 remount", "L-001 mode", "L-111 hook", "L-047 key", "L-051 environment",
-    "L-072 own", "L-072 loopback", "LX-21 library", "L-081 path", "L-096 kill", "L-091 memory", "LX-07 terminal", "L-102 user",
-    "L-089 daemon",
+    "L-072 own", "L-072 loopback", "LX-21 library", "L-081 path", "L-096 kill", "L-091 memory", "LX-07 terminal",
+    "L-102 user", "L-089 daemon",
 )
 """The attacks that are shown by name: some of each kind."""
 
