@@ -14,7 +14,7 @@ PAGE = HERE.parents[1] / "docs/attacks.md"
 # Numbers of the catalogue's main list that were never given to a Linux row.
 UNUSED = {4, 6, 11, 14, 21, 28, 41, 65, 67, 82, 84, 85, 115, 118, 120, 126, 128, 135}
 WANTED = [f"L-{number:03d}" for number in range(1, 152) if number not in UNUSED]
-WANTED += [f"LX-{number:02d}" for number in range(1, 26)] + [f"A-{number:02d}" for number in range(1, 39)]
+WANTED += [f"LX-{number:02d}" for number in range(1, 26)] + [f"A-{number:02d}" for number in range(1, 41)]
 VERDICTS = ("held", "held by namespace", "put back", "limited", "reported", "works", "not here")
 
 

@@ -18,6 +18,7 @@ from sidewall.plan.steps import (
     Hide,
     Landlock,
     Mask,
+    Pin,
     Placeholder,
     Plan,
     Protect,
@@ -305,3 +306,42 @@ def test_no_denied_path_is_left_in_sight(denied: set[str], present: set[str], li
         assert hidden(plan, one) or one in masked(plan), (one, entries)
         assert not readable(weak, one)
     assert not any(is_within(WORK, f"{step.parent}/{name}") for step in of(plan, Hide) for name in step.names)
+
+
+def placed(plan: Plan) -> list[tuple[str, str]]:
+    """What is attached in writable roots, in order."""
+    kinds = (Writable, Protect, Pin, GitOverlay)
+    return [(type(step).__name__, step.path) for step in plan.steps if isinstance(step, kinds)]
+
+
+def test_what_is_only_readable_in_a_writable_directory_is_bound_read_only_from_the_outside_in() -> None:
+    disk = Disk({f"{WORK}/a/src": "dir", f"{WORK}/a/src/made": "dir", f"{WORK}/lock": "file"})
+    rules = (read(f"{WORK}/a/src"), write(f"{WORK}/a/src/made"), read(f"{WORK}/lock"), read(f"{WORK}/later"))
+    asked = policy(":workspace", *rules, protected=())
+    plan = compiled(asked, disk)
+    assert placed(plan) == [
+        ("Writable", WORK), ("Protect", f"{WORK}/a/src"), ("Writable", f"{WORK}/a/src/made"),
+        ("Protect", f"{WORK}/later"), ("Protect", f"{WORK}/lock"), ("Pin", f"{WORK}/a"),
+        ("GitOverlay", f"{WORK}/.git"),
+    ]
+    assert Placeholder(root=WORK, name="later") in plan.steps
+    report = {line.name: line.level for line in plan.guarantees}
+    assert (report["write-outside"], report["protected-names"]) == ("enforced", "partial")
+    with pytest.raises(GuaranteeError, match="readable only"):
+        compiled(asked, disk, require=("write-outside",), **refused())
+
+
+def test_a_repository_in_what_is_only_readable_gets_no_layer() -> None:
+    disk = Disk({f"{WORK}/lib": "dir", f"{WORK}/lib/.git": "dir"})
+    inner = {"git": (git(f"{WORK}/lib/.git"),)}
+    asked = policy(":workspace", read(f"{WORK}/lib"))
+    assert ("GitOverlay", f"{WORK}/lib/.git") in placed(compiled(policy(), disk, **inner))
+    assert ("GitOverlay", f"{WORK}/lib/.git") not in placed(compiled(asked, disk, **inner))
+
+
+def test_reading_wins_over_writing_in_the_same_place_and_what_is_absent_deep_inside_is_said() -> None:
+    disk = Disk({"/data": "dir"})
+    plan = compiled(policy(":workspace", write("/data"), read("/data")), disk)
+    assert "/data" not in [path for _kind, path in placed(plan)]
+    with pytest.raises(GuaranteeError, match="does not exist"):
+        compiled(policy(":workspace", read(f"{WORK}/no/such/place")), disk, require=("write-outside",))

@@ -26,6 +26,7 @@ from sidewall.plan.steps import (
     PrivateTmpfs,
     Privileges,
     Proc,
+    Protect,
     ReadOnlyRoot,
     ResourceLimits,
     Seccomp,
@@ -160,7 +161,10 @@ def _namespace(policy: Policy, facts: LinuxFacts, layout: linux_paths.Layout) ->
     views += [step for step in layout.sockets if not step.held]
     views.sort(key=_place)
     steps += views
-    steps += layout.writable
+    # From the outside in too: what is only readable in a writable directory may hold a writable one.
+    places: list[Writable | Protect] = [*layout.writable, *layout.readonly]
+    places.sort(key=lambda step: step.path.split("/"))
+    steps += places
     steps += layout.pins
     steps += layout.git
     steps += layout.protects

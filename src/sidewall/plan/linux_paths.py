@@ -42,6 +42,8 @@ class Layout:
 
     def __init__(self) -> None:
         self.writable: list[Writable] = []
+        self.readonly: list[Protect] = []
+        self.bare_places: list[str] = []
         self.shown: list[str] = []
         self.hides: list[Hide] = []
         self.masks: list[Mask] = []
@@ -75,6 +77,11 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
     _writable_roots(policy, known, layout, notes)
     denied = _denied(policy, known)
     roots = [root.path for root in layout.writable]
+    narrowed = [path for path in _only_readable(policy, known) if any(is_within(path, root) for root in roots)]
+    if narrowed:
+        from sidewall.plan import linux_readonly
+
+        linux_readonly.place(narrowed, known, layout, tier, notes)
     composed = []
     snapshots = tier == NAMESPACE and _REQUIRED in policy.require
     for path in denied:
@@ -123,7 +130,8 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
         notes += found.notes
     if tier == NAMESPACE:
         _protected(policy, facts, layout, notes)
-        layout.pins = _pins(roots, [*(step.path for step in layout.protects), *(step.path for step in layout.git),
+        still = (*layout.protects, *layout.readonly)
+        layout.pins = _pins(roots, [*(step.path for step in still), *(step.path for step in layout.git),
                                     *(step.real for step in layout.sockets if step.held)])
     layout.held = tuple(step.path for step in layout.protects) + tuple(step.path for step in layout.git)
     if not facts.scanned:
@@ -171,6 +179,7 @@ def _in_snapshot(path: str) -> bool:
 
 def _writable_roots(policy: Policy, known: dict[str, PathFact], layout: Layout, notes: list[str]) -> None:
     taken: set[str] = set()
+    narrowed = _only_readable(policy, known)
     rules = [rule for rule in policy.files if rule.access == WRITE]
     for rule in sorted(rules, key=lambda item: item.path):
         found = known.get(rule.path)
@@ -183,10 +192,17 @@ def _writable_roots(policy: Policy, known: dict[str, PathFact], layout: Layout, 
         if found.kind not in (fact.DIRECTORY, fact.FILE, fact.SYMLINK):
             raise PolicyError(f"writable root {rule.path!r} is neither a directory nor a file",
                               hint="name the directory that holds it")
-        if found.real not in taken:
+        if found.real in narrowed:
+            notes.append(f"{rule.path} stays as it is: another rule lets it be read only ({_origin(rule.source)})")
+        elif found.real not in taken:
             taken.add(found.real)
             layout.writable.append(Writable(path=found.real, device=found.device, inode=found.inode))
     layout.writable.sort(key=lambda step: step.path)
+
+
+def _only_readable(policy: Policy, known: dict[str, PathFact]) -> frozenset[str]:
+    """Where rules that let something be read, and not written, really lie."""
+    return frozenset([_real(rule.path, known) for rule in policy.files if rule.access == READ and not rule.glob])
 
 
 def _origin(source: object) -> str:
@@ -297,6 +313,8 @@ def _git(policy: Policy, facts: LinuxFacts, tier: str, layout: Layout, notes: li
             layout.git_problem = layout.git_problem or found.problem
         if tier != NAMESPACE:
             continue
+        if layout.readonly and _stays(layout, found.path):
+            continue
         writes = policy.git == GIT_COMMIT and not facts.overlay and bool(found.common)
         if writes and found.common not in seen:
             seen.add(found.common)
@@ -315,6 +333,12 @@ def _git(policy: Policy, facts: LinuxFacts, tier: str, layout: Layout, notes: li
             layout.git.append(GitOverlay(path=f"{policy.workspace}/.git", roots=roots, fresh=True))
         else:
             layout.protects.append(Protect(path=f"{policy.workspace}/.git"))
+
+
+def _stays(layout: Layout, path: str) -> bool:
+    from sidewall.plan import linux_readonly
+
+    return linux_readonly.holds(layout, path)
 
 
 def _protected(policy: Policy, facts: LinuxFacts, layout: Layout, notes: list[str]) -> None:

@@ -54,7 +54,9 @@ def _namespace(policy: Policy, facts: LinuxFacts, layout: Layout) -> list[Guaran
     sockets = "the keeper answers each connect" if facts.notify else "seccomp: no unix sockets"
     ports = _ports(layout)
     return [
-        _line("write-outside", ENFORCED, "read-only mounts" + second, thin),
+        _line("write-outside", PARTIAL if layout.bare_places else ENFORCED, "read-only mounts" + second,
+              _places(layout, "does not exist, so it cannot be held") if layout.bare_places else thin,
+              "make the directory, or drop the rule" if layout.bare_places else ""),
         _line("metadata-outside", ENFORCED, "read-only mounts"),
         names,
         _line("network-egress", ENFORCED, allowed if online else "network namespace with loopback only"),
@@ -76,7 +78,10 @@ def _landlock(policy: Policy, facts: LinuxFacts, layout: Layout) -> list[Guarant
     abi = min(facts.landlock, rights.NEWEST)
     online = policy.network.mode == NETWORK_ON
     name = f"Landlock ABI {abi}"
-    if abi >= 3:
+    if layout.bare_places:
+        write = _line("write-outside", PARTIAL, f"{name}: allow-list of writable roots",
+                      _places(layout, "in a writable directory, which Landlock cannot except"), _NAMESPACE_REMEDY)
+    elif abi >= 3:
         write = _line("write-outside", ENFORCED, f"{name}: allow-list of writable roots")
     else:
         write = _line("write-outside", PARTIAL, name, "truncate(2) is not covered before ABI 3",
@@ -113,6 +118,10 @@ def _landlock(policy: Policy, facts: LinuxFacts, layout: Layout) -> list[Guarant
         _line("survivors", PARTIAL, "subreaper: every orphan is killed",
               "a keeper that is itself killed leaves orphans", _NAMESPACE_REMEDY),
     ]
+
+
+def _places(layout: Layout, why: str) -> str:
+    return f"a rule makes it readable only, but it can be written: {_some(layout.bare_places)} ({why})"
 
 
 def _ports(layout: Layout) -> str:

@@ -1,0 +1,65 @@
+"""A-39, A-40: what the policy's own rules take out of a writable directory.
+
+Knows: rules on the command line and in the user's configuration.  Must not know: how they are held.  Follows
+`docs/attacks.md`, group A.
+"""
+# ruff: noqa: F821
+
+from __future__ import annotations
+
+import pytest
+
+from .guards import NAMESPACE, Guard, guards
+from .world import World, tree, write
+
+RULES = ("--read", "src", "--write", "src/made", "--read", "a/b", "--read", "later")
+
+
+def probe_readable_only():
+    for name in ("src/app.py", "a/b/file", "src/new"):
+        attempt("write " + name, lambda name=name: open(name, "a").write(NONCE))
+    attempt("remove", os.unlink, "src/app.py")
+    attempt("mode", os.chmod, "src/app.py", 0o777)
+    for name in ("src", "a/b", "a", "later"):
+        attempt("away " + name, os.rename, name, name.replace("/", "-") + "-was")
+        attempt("anew " + name, put, f"{os.getcwd()}/{name}/file", NONCE)
+    attempt("link", os.symlink, "README.md", "later")
+    attempt("hard link", os.link, "src/app.py", "alias")
+    attempt("by link", lambda: open("alias", "a").write(NONCE))
+    put(os.getcwd() + "/src/made/mine", NONCE)
+    print("WRITABLE")
+
+
+@guards("write-outside")
+def test_A39_readable_inside_writable(guard: Guard, world: World) -> None:
+    for name in ("src/made/kept", "a/b/file"):
+        write(world.workspace / name, "kept\n")
+    places = [world.workspace / name for name in ("src", "a/b", "later")]
+    skip = (world.workspace / "src/made",)
+    before = [{**tree(place, skip), str(place): None} for place in places]
+    outcome = guard.attack(world, probe_readable_only, settings={"options": RULES})
+    after = [{**tree(place, skip), str(place): None} for place in places]
+    if not guard.is_control and guard.name != NAMESPACE:  # it cannot hold that, so it does not run at all
+        assert outcome.returncode == 125 and b"write-outside is partial" in outcome.stderr, str(outcome)
+        assert after == before
+        return
+    guard.judge(outcome, after != before or (world.workspace / "later").exists())
+    assert guard.is_control or "WRITABLE" in outcome.text
+
+
+def probe_own_settings(home):
+    put(home + "/.config/sidewall/config.toml", "schema = 1\n# " + NONCE)
+    attempt("away", os.rename, home + "/.config/sidewall", home + "/.config/was")
+    attempt("anew", put, home + "/.config/sidewall/config.toml", "schema = 1\n# " + NONCE)
+
+
+@pytest.mark.parametrize("present", [True, False])
+@guards("write-outside", only=(NAMESPACE,))
+def test_A40_own_settings_in_a_writable_directory(guard: Guard, world: World, present: bool) -> None:
+    settings = world.home / ".config/sidewall/config.toml"
+    if not present:
+        settings.unlink()
+        settings.parent.rmdir()
+    options = ("--write", str(world.home / ".config"))
+    outcome = guard.attack(world, probe_own_settings, settings={"options": options}, home=world.home)
+    guard.judge(outcome, settings.exists() and world.nonce in settings.read_text())
