@@ -9,6 +9,8 @@ Knows: which of the three, and why.  Must not know: what goes through.  What ``s
   was opened for.
 * Standard error goes to a pipe: a pipe in between too, so that the end of it can explain a failure.  If standard output
   is the same pipe or file (``2>&1``), both take that way, or their order would be lost.
+* The server's end of a pipe, as `other | sidewall run` gives one for input: a pipe in between, for who has that end may
+  act as the process at the other one (``platforms.windows.input_pipe``).
 * Else, pipes and sockets: as they are, at no cost.
 """
 
@@ -18,6 +20,7 @@ import os
 import sys
 
 from sidewall.cli.relay import Relay, standard_input
+from sidewall.platforms.windows import input_pipe
 from sidewall.platforms.windows.api import native
 from sidewall.platforms.windows.constants_files import FILE_TYPE_CHAR, FILE_TYPE_PIPE
 from sidewall.platforms.windows.descriptors import handle_of
@@ -54,7 +57,7 @@ class Streams:
         shared = self._same(1, 2)
         flows = []
         if not self._passes(0):
-            self.stdin, target = os.pipe()
+            self.stdin, target = input_pipe.pair(self._api)
             self._passed.append(self.stdin)
             self.inward = Relay(target, read=standard_input, owned_target=True)
         if not self._passes(1) and not shared:
@@ -74,7 +77,9 @@ class Streams:
     def _passes(self, descriptor: int) -> bool:
         """Whether the caller's handle may be the command's."""
         try:
-            return self._api.kernel32.GetFileType(handle_of(descriptor)) == FILE_TYPE_PIPE
+            handle = handle_of(descriptor)
+            return (self._api.kernel32.GetFileType(handle) == FILE_TYPE_PIPE
+                    and not input_pipe.is_server(self._api, handle))
         except (ApiError, OSError):
             return False
 

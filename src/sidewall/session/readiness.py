@@ -76,6 +76,14 @@ def pipe() -> tuple[int, int]:
     return msvcrt.open_osfhandle(reading, os.O_RDONLY | flags), msvcrt.open_osfhandle(writing, os.O_WRONLY | flags)
 
 
+def input_pipe() -> tuple[int, int]:
+    """The same for a command's standard input: its end gives it no hold on who writes."""
+    from sidewall.platforms.windows import input_pipe
+    from sidewall.platforms.windows.api import native
+
+    return input_pipe.pair(native())
+
+
 def write_without_waiting(fd: int) -> None:
     """Makes ``write`` possible on the writing end of a pipe.  What is no pipe stays as it is."""
     try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 
-from sidewall.session.system import POLLIN, POLLOUT, pipe, poll, set_blocking, write
+from sidewall.session.system import POLLIN, POLLOUT, input_pipe, pipe, poll, set_blocking, write
 from sidewall.session.terminal import read_or_end
 
 TYPE_CHECKING = False
@@ -44,7 +44,7 @@ class Stdio:
         self._theirs: list[int] = []
         try:
             if stdin == PIPE:
-                first, self.stdin = pipe()
+                first, self.stdin = input_pipe()
                 self._theirs.append(first)
             else:
                 first = null if stdin is None else descriptor(stdin, null)

@@ -12,6 +12,7 @@ if sys.platform == "win32":
     from sidewall.session.readiness import POLLIN as POLLIN
     from sidewall.session.readiness import POLLOUT as POLLOUT
     from sidewall.session.readiness import Poller, write_without_waiting
+    from sidewall.session.readiness import input_pipe as input_pipe
     from sidewall.session.readiness import pipe as pipe
     from sidewall.session.readiness import write as write
 
@@ -44,6 +45,7 @@ else:
     from select import poll as poll
 
     TEMPORARY = b"TMPDIR"
+    input_pipe = pipe
 
     def root() -> int:
         """A descriptor of the root directory, for looking paths up."""

@@ -36,6 +36,8 @@ BOOL PeekNamedPipe(HANDLE hNamedPipe, PVOID lpBuffer, DWORD nBufferSize, DWORD* 
 BOOL GetNamedPipeClientProcessId(HANDLE Pipe, DWORD* ClientProcessId);
 BOOL GetNamedPipeServerProcessId(HANDLE Pipe, DWORD* ServerProcessId);
 BOOL GetNamedPipeClientSessionId(HANDLE Pipe, DWORD* ClientSessionId);
+BOOL GetNamedPipeInfo(HANDLE hNamedPipe, FLAGS* lpFlags, DWORD* lpOutBufferSize, DWORD* lpInBufferSize,
+    DWORD* lpMaxInstances);
 BOOL ReadFile(HANDLE hFile, BYTE* lpBuffer, DWORD nNumberOfBytesToRead, DWORD* lpNumberOfBytesRead,
     OVERLAPPED* lpOverlapped);
 BOOL WriteFile(HANDLE hFile, BYTE* lpBuffer, DWORD nNumberOfBytesToWrite, DWORD* lpNumberOfBytesWritten,
@@ -161,6 +163,9 @@ class KernelPipes(Protocol):
     def GetNamedPipeClientSessionId(self, pipe: Handle) -> int:
         """The client's session, for a server."""
 
+    def GetNamedPipeInfo(self, pipe: Handle) -> tuple[int, int]:
+        """PIPE_SERVER_END or not, and PIPE_TYPE_MESSAGE or not; how many instances there may be."""
+
     def SetNamedPipeHandleState(self, pipe: Handle, mode: int) -> None:
         """How this end reads."""
 
@@ -238,6 +243,11 @@ class NativePipes:
 
     def GetNamedPipeClientSessionId(self, pipe: Handle) -> int:
         return self._number(self._dll.GetNamedPipeClientSessionId, pipe)
+
+    def GetNamedPipeInfo(self, pipe: Handle) -> tuple[int, int]:
+        flags, instances = ctypes.c_uint32(), ctypes.c_uint32()
+        self._dll.GetNamedPipeInfo(pipe, ctypes.byref(flags), None, None, ctypes.byref(instances))
+        return flags.value, instances.value
 
     def SetNamedPipeHandleState(self, pipe: Handle, mode: int) -> None:
         self._dll.SetNamedPipeHandleState(pipe, ctypes.byref(ctypes.c_uint32(mode)), None, None)
