@@ -53,3 +53,56 @@ def test_the_block_is_sorted_without_case_and_complete(variables: dict[str, str]
     assert {name.upper(): value for name, value in read.items()} == made.folded
     assert [name.upper() for name in read] == sorted(made.folded)
     assert made.block.endswith(b"\0\0\0\0" if not variables else b"\0\0")
+
+
+ACCOUNT = Environment(floor=(), forced=(), own=("USERPROFILE", "AppData"), safe=("C:\\work\\", "D:\\a b"))
+
+
+def test_the_account_s_own_values_replace_what_was_given() -> None:
+    made = environment.compose({b"userprofile": b"C:\\Users\\me", b"APPDATA": b"C:\\mine"}, ACCOUNT, "",
+                               {"UserProfile": "C:\\Users\\box"})
+    assert made.folded["USERPROFILE"] == "C:\\Users\\box"
+    assert "APPDATA" not in made.folded, "what the account has none of is nobody's"
+    assert environment_of(made.block)["USERPROFILE"] == "C:\\Users\\box"
+
+
+def test_git_is_told_of_safe_directories_after_what_it_was_told() -> None:
+    given = {b"GIT_CONFIG_COUNT": b"1", b"GIT_CONFIG_KEY_0": b"user.name", b"GIT_CONFIG_VALUE_0": b"me"}
+    made = environment.compose(given, ACCOUNT, "").folded
+    assert made["GIT_CONFIG_COUNT"] == "5" and made["GIT_CONFIG_VALUE_0"] == "me"
+    told = [(made[f"GIT_CONFIG_KEY_{number}"], made[f"GIT_CONFIG_VALUE_{number}"]) for number in range(1, 5)]
+    assert told == [("safe.directory", form) for form in ("C:/work", "C:/work/*", "D:/a b", "D:/a b/*")]
+
+
+@pytest.mark.parametrize("count", [b"x", b"", b"-1", "٣".encode()])
+def test_a_count_that_git_refuses_stays_as_it_is(count: bytes) -> None:
+    made = environment.compose({b"GIT_CONFIG_COUNT": count}, ACCOUNT, "").folded
+    assert made["GIT_CONFIG_COUNT"] == count.decode() and "GIT_CONFIG_KEY_0" not in made
+
+
+BYTES = st.binary(max_size=12).filter(lambda value: b"\0" not in value)
+
+
+def texts(without: str, least: int) -> st.SearchStrategy[bytes]:
+    characters = st.characters(exclude_characters=without)
+    return st.text(characters, min_size=least, max_size=8).map(lambda text: text.encode("utf-8", "surrogatepass"))
+
+
+@given(st.dictionaries(texts("\0=", 1), texts("\0", 0), max_size=5))
+def test_variables_reach_the_runner_as_they_are(given_: dict[bytes, bytes]) -> None:
+    assert environment.unpacked(environment.packed(given_)) == given_
+
+
+@pytest.mark.parametrize("given_", [{b"": b"x"}, {b"a=b": b"x"}, {b"a\0": b"x"}, {b"a": b"x\0y"}, {b"a": b"\xff"}])
+def test_what_is_not_packed(given_: dict[bytes, bytes]) -> None:
+    with pytest.raises(ValueError):
+        environment.packed(given_)
+
+
+@given(BYTES)
+def test_any_bytes_are_variables_or_refused(data: bytes) -> None:
+    try:
+        found = environment.unpacked(data)
+    except ValueError:
+        return
+    assert all(name and b"=" not in name for name in found)

@@ -29,6 +29,7 @@ from sidewall.platforms.windows.errors import failure
 from sidewall.platforms.windows.handles import Handle
 from sidewall.platforms.windows.prototypes import FILTERING
 from sidewall.platforms.windows.startup import Started, StartInfo, environment_block
+from sidewall.policy.model import Policy
 
 REAL: Any = api.native()
 GROUP = Sid("S-1-5-21-7-7-7-1007")
@@ -84,7 +85,10 @@ class Launcher:
 
 def plan(workspace: str, **changes: Any) -> Plan:
     """A plan of the account tier whose account is this user."""
-    about = policy(workspace, **changes)
+    return planned(policy(workspace, **changes))
+
+
+def planned(about: Policy) -> Plan:
     facts = BACKEND.facts(about, tier="token")
     account = AccountFact(name="sidewall-test-off", sid=facts.user, profile=facts.home)
     filters = (*windows_network.offline(facts.user).filters, *windows_network.online(facts.user).filters)
@@ -109,6 +113,14 @@ def engine() -> Engine:
 def backend(launcher: Launcher, filters: Engine | None = None) -> WindowsBackend:
     machine: Any = Claimed(filters if filters is not None else engine())
     return WindowsBackend(machine, launch=lambda accounts: launcher.launch)
+
+
+def opener(about: Policy, tier: str) -> AccountCell:
+    """Such a cell for a session that wants one."""
+    assert tier == "account"
+    made = backend(Launcher()).apply(planned(about))
+    assert isinstance(made, AccountCell)
+    return made
 
 
 def opened(workspace: str, launcher: Launcher | None = None, **changes: Any) -> AccountCell:

@@ -1,4 +1,4 @@
-"""``Sandbox`` and ``AsyncSandbox`` on Windows: the calls of ``subprocess``, on cells of the token tier."""
+"""``Sandbox`` and ``AsyncSandbox`` on Windows: the calls of ``subprocess``, on cells of either kind of tier."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import pytest
 if sys.platform != "win32":
     pytest.skip("a Windows Python is needed", allow_module_level=True)
 
+from tests.windows.inside import runners
+
 from sidewall import AsyncSandbox, CalledProcessError, CellGone, Sandbox, TimeoutExpired
 
 PATIENCE = 60.0
@@ -24,9 +26,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("work space 한글").resolve()
 
 
-@pytest.fixture(scope="module")
-def sandbox(workspace: Path) -> Iterator[Sandbox]:
-    with Sandbox(workspace=workspace, require=(), tier="token") as made:
+@pytest.fixture(scope="module", params=["token", "account"])
+def sandbox(request: pytest.FixtureRequest, workspace: Path) -> Iterator[Sandbox]:
+    opener = runners.opener if request.param == "account" else None
+    with Sandbox(workspace=workspace, require=(), tier=request.param, opener=opener) as made:
         assert made.guarantees  # opens it: what stays open until the end belongs to no test
         yield made
 
@@ -103,6 +106,7 @@ def test_check_and_shell(sandbox: Sandbox) -> None:
 
 def test_a_time_out_ends_the_tree_and_keeps_the_output(sandbox: Sandbox, workspace: Path) -> None:
     go, late = workspace / "go", workspace / "late"
+    go.unlink(missing_ok=True)  # the other tier's
     child = (f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(.02)\n"
              f"open({str(late)!r}, 'w')")
     code = (f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]);"
