@@ -149,7 +149,8 @@ def _limited(trials: list[Trial], policy: Policy, tier: str, opener: Opener | No
     for limits in dict.fromkeys(trial.probe.limits for trial in trials if trial.probe.limits is not None):
         mine = [trial for trial in trials if trial.probe.limits == limits]
         # A policy that confines nothing has no limits either: the probes show that they can have an effect.
-        own = policy.replace(limits=limits) if policy.confined else policy
+        own = policy.replace(limits=limits, require=tuple([name for name in policy.require if name != "limits"])
+                             ) if policy.confined else policy
         with Sandbox(own, tier=tier, opener=opener) as sandbox:
             for trial in mine:
                 trial.guarantees = sandbox.guarantees
