@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 
     from sidewall.audit.events import Event
     from sidewall.cli.status import StatusFile
+    from sidewall.plan.guarantees import Guarantee
     from sidewall.plan.steps import Plan
     from sidewall.platforms.contract import Held
+
+
+def _warn(line: Guarantee) -> None:
+    if line.level != ENFORCED:
+        say("warning", f"{line.name} is {line.level}" + (f": {line.reason}" if line.reason else ""))
 
 
 class Report:
@@ -41,8 +47,15 @@ class Report:
         """The plan is known; ``warn``: nothing was required, so the user hears what does not hold."""
         self._plan = plan
         for line in plan.guarantees if warn else ():
-            if line.level != ENFORCED:
-                say("warning", f"{line.name} is {line.level}" + (f": {line.reason}" if line.reason else ""))
+            _warn(line)
+
+    def applied(self, plan: Plan) -> None:
+        """The cell stands, by this plan: the user hears of each promise that was lowered while it was made."""
+        before = {line.name: line.level for line in self._plan.guarantees} if self._plan is not None else {}
+        self._plan = plan
+        for line in plan.guarantees:
+            if line.level != before.get(line.name, line.level):
+                _warn(line)
 
     def started(self, argv: Sequence[str]) -> None:
         """The command is being started: the log says so before anything else can go wrong."""

@@ -112,6 +112,7 @@ class Run:
         self._timeout = min(limits, default=0.0)
         cell = self._backend.apply(plan)
         try:
+            self._report.applied(cell.plan)
             streams = Streams(tty=tty, kept=TAIL)
             try:
                 return self._command(cell, policy, streams)
