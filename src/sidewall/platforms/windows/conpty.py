@@ -11,7 +11,7 @@ from __future__ import annotations
 import _thread
 import os
 
-from sidewall.platforms.windows import descriptors
+from sidewall.platforms.windows import descriptors, input_pipe
 from sidewall.platforms.windows.errors import ApiError
 
 TYPE_CHECKING = False
@@ -30,12 +30,12 @@ class Ends:
 
     def __init__(self, api: Api) -> None:
         """Raises Win32Error."""
-        kernel = api.kernel32
         self._api = api
         self.screen_fd = self.keys_fd = -1
-        keys = kernel.CreatePipe()
+        # What reads the keys is no server's end: the console's host is not to act as who types.
+        keys = input_pipe.make(api)
         try:
-            screen = kernel.CreatePipe()
+            screen = api.kernel32.CreatePipe()
         except BaseException:
             _close(keys)
             raise
