@@ -34,6 +34,7 @@ from sidewall.nt.descriptor import (
     SE_DACL_PROTECTED,
     SecurityDescriptor,
 )
+from sidewall.nt.sid import Sid
 from sidewall.platforms.windows.store import (
     DENIED,
     EXISTS,
@@ -254,6 +255,16 @@ class SmbObject:
             smb_set(self._handle, InfoType.SMB2_0_INFO_SECURITY, 0, 4, packet)
         except SMBResponseException as error:
             raise refused(error, self._path) from None
+
+    def write_owner(self, owner: Sid) -> None:
+        self._store.enter("own", self._path)
+        handle = self._store.client.open(self._path, bits.WRITE_OWNER)
+        try:
+            smb_set(handle, InfoType.SMB2_0_INFO_SECURITY, 0, 1, SecurityDescriptor(owner=owner).to_bytes())
+        except SMBResponseException as error:
+            raise refused(error, self._path) from None
+        finally:
+            handle.close(False)
 
     def names(self) -> tuple[str, ...]:
         self._store.enter("names", self._path)

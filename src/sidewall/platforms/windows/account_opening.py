@@ -64,12 +64,22 @@ class AccountOpening(Opening):
         self._private()
         self._missing += [*runner.ask(says.TRIED, says.DONE), *self._tried_in()]
         self._refuse_beyond()
+        self._owning(accounts.use_sid)
         self._watch()
         runner.send(says.made(says.PRIVATE, path=self._temporary))
         made = AccountCell(self._api, self._plan, runner, job=self._job, variables=variables,
                            temporary=self._temporary, watcher=self._watcher, undo=self._undo)
         self._job = self._runner = None
         return made
+
+    def _owning(self, account: Sid) -> None:
+        """What commands make becomes the user's before the access lists go, so it is noted from here on."""
+        wanted = step(self._plan, steps.Ownership)
+        if wanted is not None:
+            from sidewall.platforms.windows.ownership import Owners
+            from sidewall.platforms.windows.store_win32 import Win32Store
+
+            self._undo.append(Owners(self._api, Win32Store(self._api), wanted, account).give_back)
 
     def _filters(self, user: Sid) -> None:
         """The filters of the plan are there now, and say what they should: set-up made them, and anybody who is an

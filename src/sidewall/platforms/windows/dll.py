@@ -32,6 +32,7 @@ TYPES: dict[str, Any] = {
     "HLOCAL": ctypes.c_void_p, "HWINSTA": ctypes.c_void_p, "HDESK": ctypes.c_void_p, "HPCON": ctypes.c_void_p,
     "HWND": ctypes.c_void_p, "LSA_HANDLE": ctypes.c_void_p, "FWPM_ENGINE_HANDLE": ctypes.c_void_p,
     "LPPROC_THREAD_ATTRIBUTE_LIST": ctypes.c_void_p, "PHANDLER_ROUTINE": ctypes.c_void_p,
+    "LPOVERLAPPED_COMPLETION_ROUTINE": ctypes.c_void_p,
     "NTSTATUS_VALUE": ctypes.c_int32, "FWPM_FILTER_ENUM_HANDLE": ctypes.c_void_p,
 }
 """What a word is to ctypes.  Words that are not here are structures of ``layouts``."""

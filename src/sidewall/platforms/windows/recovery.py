@@ -222,13 +222,12 @@ class _Undoing:
             return None
         before = child.descriptor()
         after = before
-        if _has(before, down):
-            after = edits.undo(before, Edit(script=down)).sd
-        else:
-            # Where a directory's list was never inherited automatically, what is made in it has unmarked copies.
-            bare = _handed(above, child, container=container, marked=False)
-            if _has(before, bare):
-                after = edits.undo(before, Edit(script=bare)).sd
+        # Where a directory's list was never inherited automatically, what is made in it has unmarked copies.
+        for marks in (down, _handed(above, child, container=container, marked=False)):
+            ours = _without_doubles(before, marks)
+            if _has(before, ours):
+                after = edits.undo(before, Edit(script=ours)).sd
+                break
         back = after
         for settled in self._loose.get(str(child.traits.identity), ()):
             back = _restored(back, settled)
@@ -344,6 +343,15 @@ def _has(descriptor: SecurityDescriptor, marks: Marks) -> bool:
     kept = [mark.ace for mark in marks if mark.op == KEEP]
     added = [mark.ace for mark in marks if mark.op == ADD]
     return bool(added) and all(aces.count(ace) > kept.count(ace) for ace in added)
+
+
+def _without_doubles(descriptor: SecurityDescriptor, marks: Marks) -> Marks:
+    """The marks but for entries of ours that the directory hands down anyway, where the list has no second one: some
+    file systems keep one of each when something is made."""
+    aces = descriptor.dacl.aces if descriptor.dacl is not None else ()
+    kept = [mark.ace for mark in marks if mark.op == KEEP]
+    return tuple([mark for mark in marks
+                  if mark.op != ADD or mark.ace not in kept or aces.count(mark.ace) > kept.count(mark.ace)])
 
 
 def _restored(found: SecurityDescriptor, entry: Settled) -> SecurityDescriptor:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Protocol, Self
 
     from sidewall.nt.descriptor import SecurityDescriptor
+    from sidewall.nt.sid import Sid
 else:
     Protocol = object
 
@@ -90,6 +91,9 @@ class SecurityObject(Protocol):
 
     def write_dacl(self, descriptor: SecurityDescriptor) -> None:
         """Stores the DACL of ``descriptor`` with its control bits, of this object alone; nothing is carried on."""
+
+    def write_owner(self, owner: Sid) -> None:
+        """Makes ``owner`` the owner of this object alone; StoreError ``denied`` where the caller may not."""
 
     def names(self) -> tuple[str, ...]:
         """The names in a directory, in no order."""

@@ -17,6 +17,7 @@ from sidewall.nt.descriptor import (
 )
 from sidewall.nt.inherit import made_by
 from sidewall.nt.operations import Place, create_in, open_file
+from sidewall.nt.token import SE_GROUP_OWNER
 from sidewall.nt.tree import Node, Tree, fold, split
 from sidewall.platforms.windows.store import (
     DENIED,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from sidewall.nt.descriptor import SecurityDescriptor
+    from sidewall.nt.sid import Sid
     from sidewall.nt.token import Token
     from sidewall.nt.tree import Walk
     from sidewall.platforms.windows.store import SecurityObject
@@ -157,6 +159,16 @@ class MemoryObject:
         control = node.sd.control & ~(WRITTEN | SE_DACL_AUTO_INHERIT_REQ) | descriptor.control & WRITTEN
         after = node.sd.replace(dacl=descriptor.dacl, control=control)
         self._store.disk.tree = self._store.disk.tree.with_descriptors({self._id: after})
+
+    def write_owner(self, owner: Sid) -> None:
+        self._store.enter("own", self._path)
+        node, token = self._node(), self._store.token
+        assert node.sd is not None
+        mine = owner == token.user or any(group.sid == owner and group.attributes & SE_GROUP_OWNER
+                                          for group in token.groups)
+        if not mine or not open_file(_place(node), None, token, bits.WRITE_OWNER).certain:
+            raise StoreError(f"{self._path} may not be taken over", why=DENIED, path=self._path)
+        self._store.disk.tree = self._store.disk.tree.with_descriptors({self._id: node.sd.replace(owner=owner)})
 
     def names(self) -> tuple[str, ...]:
         self._store.enter("names", self._path)

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from sidewall.nt.sid import Sid
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.handles import Handle
     from sidewall.platforms.windows.store import SecurityObject
@@ -57,8 +58,8 @@ STAYING = constants.FILE_SHARE_READ | constants.FILE_SHARE_WRITE
 LOOKING = bits.READ_CONTROL | bits.FILE_READ_ATTRIBUTES
 PARTS = (security.OWNER_SECURITY_INFORMATION | security.GROUP_SECURITY_INFORMATION
          | security.DACL_SECURITY_INFORMATION | security.LABEL_SECURITY_INFORMATION)
-_WHY = {2: MISSING, 3: MISSING, 5: DENIED, 19: DENIED, 80: EXISTS, 183: EXISTS, 145: FULL, 15: VOLUME, 21: VOLUME,
-        1005: VOLUME, 1006: VOLUME, 1314: DENIED}
+_WHY = {2: MISSING, 3: MISSING, 5: DENIED, 19: DENIED, 1307: DENIED, 1314: DENIED, 80: EXISTS, 183: EXISTS, 145: FULL,
+        15: VOLUME, 21: VOLUME, 1005: VOLUME, 1006: VOLUME}
 _TAGS = {constants.IO_REPARSE_TAG_SYMLINK: SYMLINK, constants.IO_REPARSE_TAG_MOUNT_POINT: JUNCTION,
          constants.IO_REPARSE_TAG_APPEXECLINK: APP_LINK, 0xA000001D: WSL_LINK}
 _ACCESS_DENIED = 5
@@ -210,6 +211,17 @@ class Win32Object:
             self._store.api.advapi32.SetKernelObjectSecurity(self._handle, security.DACL_SECURITY_INFORMATION, packet)
         except ApiError as error:
             raise refused(error, self._path) from None
+
+    def write_owner(self, owner: Sid) -> None:
+        handle = self._store.handle(self._path, bits.WRITE_OWNER | bits.FILE_READ_ATTRIBUTES, STAYING)
+        with handle:
+            if traits_of(self._store.api, handle, self._path).identity != self.traits.identity:
+                raise StoreError(f"{self._path} was replaced just now", path=self._path)
+            try:
+                self._store.api.advapi32.SetKernelObjectSecurity(
+                    handle, security.OWNER_SECURITY_INFORMATION, SecurityDescriptor(owner=owner).to_bytes())
+            except ApiError as error:
+                raise refused(error, self._path) from None
 
     def names(self) -> tuple[str, ...]:
         if self._listed is None:
