@@ -6,10 +6,11 @@ Knows: reports made up here.  Must not know: any sandbox.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from sidewall.plan.guarantees import Guarantee
+from sidewall.plan.guarantees import LEVELS, Guarantee
 from sidewall.verify.probe import WORKS
 from sidewall.verify.report import (
     ALLOWED,
@@ -82,6 +83,12 @@ def test_an_effect_against_a_promise_is_told_in_plain_words() -> None:
     assert sentence(result(EFFECT)) == "HAD ITS EFFECT, and the report promised that it would not"
     assert sentence(result(EFFECT, "open")) == "had its effect; desktop is open here"
     assert sentence(result(HELD, said="Permission denied")) == "held: Permission denied"
+
+
+def test_the_page_explains_every_verdict() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "verify.md").read_text(encoding="utf-8")
+    for verdict in (HOLDS, BROKEN, NOT_SHOWN, ALLOWED, *(f"{level} as said" for level in LEVELS if level != "enforced")):
+        assert f"`{verdict}`" in page
 
 
 def test_json_says_all_of_it() -> None:
