@@ -23,6 +23,7 @@ from sidewall.plan.steps import (
     Plan,
     Protect,
     Show,
+    Watch,
     Writable,
 )
 from sidewall.policy import profiles, protect
@@ -345,3 +346,17 @@ def test_reading_wins_over_writing_in_the_same_place_and_what_is_absent_deep_ins
     assert "/data" not in [path for _kind, path in placed(plan)]
     with pytest.raises(GuaranteeError, match="does not exist"):
         compiled(policy(":workspace", read(f"{WORK}/no/such/place")), disk, require=("write-outside",))
+
+
+def test_what_git_is_told_to_obey_in_the_workspace_is_held_like_a_protected_name() -> None:
+    told = {f"{WORK}/tools/hooks": fact.DIRECTORY, f"{WORK}/check": fact.FILE, f"{WORK}/.githooks": fact.MISSING,
+            f"{WORK}/no/hooks": fact.MISSING, f"{WORK}/link": fact.SYMLINK}
+    steering = tuple(PathFact(path=path, kind=kind) for path, kind in told.items())
+    plan, weak = (compiled(policy(protected=()), steering=steering, **more) for more in ({}, refused()))
+    held = [path for kind, path in placed(plan) if kind == "Protect"]
+    assert held == [f"{WORK}/tools/hooks", f"{WORK}/check", f"{WORK}/.githooks"]
+    assert Placeholder(root=WORK, name=".githooks") in plan.steps and ("Pin", f"{WORK}/tools") in placed(plan)
+    assert next(line.level for line in plan.guarantees if line.name == "protected-names") == "partial"
+    for one in (plan, weak):
+        (watched,) = of(one, Watch)
+        assert watched.places == tuple(told)

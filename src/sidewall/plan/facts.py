@@ -55,7 +55,8 @@ class Listing(Record):
 
 
 class LinuxFacts(Record):
-    """``kinds`` are the namespaces that could be made; ``refused`` says what failed ('' when all worked);
+    """``steering`` are places in writable roots that git obeys by the user's configuration, present or not;
+    ``kinds`` are the namespaces that could be made; ``refused`` says what failed ('' when all worked);
     ``overlay`` is '' when a private overlay works, else why not; ``delegated`` a cgroup v2 directory with controllers
     ``controllers``; ``scanned`` is False when the workspace was too large to look through, ``expanded`` when
     the deny patterns were not followed to their end; ``own`` is where this program
@@ -75,6 +76,7 @@ class LinuxFacts(Record):
     paths: tuple[PathFact, ...] = ()
     protected: tuple[PathFact, ...] = ()
     git: tuple[GitFact, ...] = ()
+    steering: tuple[PathFact, ...] = ()
     matches: tuple[str, ...] = ()
     listings: tuple[Listing, ...] = ()
     sockets: tuple[SocketFact, ...] = ()

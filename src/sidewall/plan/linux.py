@@ -217,7 +217,7 @@ def _landlock(policy: Policy, facts: LinuxFacts, layout: linux_paths.Layout) -> 
 
 def _watch(policy: Policy, layout: linux_paths.Layout, *, each: bool) -> Watch:
     return Watch(roots=tuple(root.path for root in layout.writable), names=policy.protected, held=layout.held,
-                 each=each)
+                 each=each, places=layout.places)
 
 
 def _limits(policy: Policy, facts: LinuxFacts, tier: str) -> ResourceLimits:

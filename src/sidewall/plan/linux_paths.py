@@ -55,6 +55,7 @@ class Layout:
         self.git: list[GitOverlay] = []
         self.readable: tuple[str, ...] = ()
         self.held: tuple[str, ...] = ()
+        self.places: tuple[str, ...] = ()
         self.weak_secrets: list[str] = []
         self.bare_secrets: list[str] = []
         self.loose_secrets = False
@@ -134,6 +135,7 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
         layout.pins = _pins(roots, [*(step.path for step in still), *(step.path for step in layout.git),
                                     *(step.real for step in layout.sockets if step.held)])
     layout.held = tuple(step.path for step in layout.protects) + tuple(step.path for step in layout.git)
+    layout.places = tuple([found.path for found in facts.steering])
     if not facts.scanned:
         notes.append("the workspace has too many directories to look through: protected names deep inside it were "
                      "not all found")
@@ -343,10 +345,16 @@ def _stays(layout: Layout, path: str) -> bool:
 
 def _protected(policy: Policy, facts: LinuxFacts, layout: Layout, notes: list[str]) -> None:
     roots = {root.path for root in layout.writable}
-    for found in facts.protected:
+    named = {found.path for found in facts.protected}
+    steering = [found for found in facts.steering if found.path not in named or found.kind == fact.MISSING]
+    for found in (*facts.protected, *steering):
         root, _, name = found.path.rpartition("/")
         if found.kind == fact.MISSING:
-            if root in roots and name not in protect.ONLY_PRESENT:
+            if found in facts.steering and root not in roots:
+                layout.weak_names.append(found.path)
+            elif root in roots and (name not in protect.ONLY_PRESENT or found in facts.steering):
+                if Protect(path=found.path) in layout.protects:
+                    continue
                 layout.placeholders.append(Placeholder(root=root, name=name))
                 layout.protects.append(Protect(path=found.path))
         elif found.kind == fact.SYMLINK:

@@ -175,13 +175,15 @@ class PrivateDirectory(Step):
 class Watch(Step):
     """Names below ``roots`` that no mount holds: recorded before, compared after commands, put back.
 
-    ``held`` are paths that mounts do hold.  ``each``: compared after each command, else when the cell ends.
+    ``places`` are single paths to be treated likewise.  ``held`` are paths that mounts do hold.  ``each``: compared
+    after each command, else when the cell ends.
     """
 
     roots: tuple[str, ...]
     names: tuple[str, ...]
     held: tuple[str, ...]
     each: bool
+    places: tuple[str, ...] = ()
 
 
 class Plan(Record):

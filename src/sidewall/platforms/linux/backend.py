@@ -124,7 +124,7 @@ class _Made:
             if isinstance(step, steps.Watch):
                 from sidewall.platforms.linux.watch import Watcher
 
-                self.watcher = Watcher(step.roots, step.names, step.held, each=step.each)
+                self.watcher = Watcher(step.roots, step.names, step.held, each=step.each, places=step.places)
 
     def tidy(self) -> None:
         """Undoes what crashed cells left elsewhere, if there is anything; a fault in that is not this cell's."""

@@ -12,7 +12,7 @@ import sys
 
 from sidewall.plan import facts as fact
 from sidewall.plan.facts import GitFact, LinuxFacts, Listing, PathFact, SocketFact
-from sidewall.platforms.linux import cgroups, lease, repositories
+from sidewall.platforms.linux import cgroups, lease, repositories, steering
 from sidewall.policy.model import DENY, WRITE, Policy
 
 TYPE_CHECKING = False
@@ -59,6 +59,7 @@ def gather(policy: Policy, ask: Callable[[], dict[str, Any]], *, listings: bool)
         uid=os.geteuid(), landlock=report["landlock"], kinds=tuple(report["kinds"]), refused=report["refused"],
         overlay=report["overlay"], seccomp=machine in ("x86_64", "aarch64"), notify=report["notify"],
         delegated=delegated, controllers=controllers, paths=tuple(paths), protected=tuple(protected), git=tuple(git),
+        steering=tuple(steering.places(git, policy.home, tuple([root.real for root in roots if root.real]))),
         matches=matches, listings=tuple(listed), scanned=complete, expanded=expanded,
         own=tuple([own.path for own in own_places]), sockets=_sockets(policy),
         last_pid=os.path.exists("/proc/sys/kernel/ns_last_pid"))

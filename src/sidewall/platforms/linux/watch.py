@@ -61,6 +61,10 @@ class Root:
         above = self.path.rstrip("/")
         return f"{above}/{path}" if path else above or "/"
 
+    def holds(self, path: str) -> bool:
+        """Whether an absolute path lies below."""
+        return path.startswith(self.path.rstrip("/") + "/")
+
     def at(self, path: str) -> tuple[int, str] | None:
         """The directory (open until the tree is released) and the name in it; None when that directory is gone or is
         a link by now: then nothing lies under this path any more.  A directory on the way that a command closed to its
@@ -96,14 +100,17 @@ class Root:
 class Watcher:
     """The names of one cell.  ``each``: ``compare`` is wanted after each command.
 
-    ``roots`` are directories, absolute; ``names`` single components; ``held`` absolute paths that mounts hold.
+    ``roots`` are directories, absolute; ``names`` single components; ``held`` absolute paths that mounts hold;
+    ``places`` absolute paths that are watched like the names.
     Raises MachineError when a root cannot be opened; a root that is a file has no names below it.
     """
 
-    def __init__(self, roots: tuple[str, ...], names: tuple[str, ...], held: tuple[str, ...], *, each: bool) -> None:
+    def __init__(self, roots: tuple[str, ...], names: tuple[str, ...], held: tuple[str, ...], *, each: bool,
+                 places: tuple[str, ...] = ()) -> None:
         self.each = each
         self._names = names
         self._held = held
+        self._places = places
         self._mounted = frozenset(held)
         self._roots: list[Root] = []
         self._notes: list[Held] = []
@@ -218,11 +225,15 @@ class Watcher:
     def _record(self, root: Root, recorder: Recorder) -> None:
         root.before = survey(root.fd, self._names)
         wanted = root.before.names | (set(self._names) if self.each else set())
+        single = {place[len(root.path.rstrip("/")) + 1:] for place in self._places if root.holds(place)}
+        wanted |= single
         for path in sorted(wanted):
             absolute = root.absolute(path)
             free = self.each or absolute not in self._mounted
             try:
                 place = root.at(path)
+                if place is None and path in single:
+                    root.entries.append((path, record.absent(ALL)))
                 status = look(*place) if place is not None else None
                 if place is not None and (free or (status is not None and stat.S_ISREG(status.st_mode))):
                     (root.entries if free else root.mounted).append((path, recorder.record(*place, ALL)))
