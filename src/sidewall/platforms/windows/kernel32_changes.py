@@ -37,8 +37,9 @@ class KernelChanges(Protocol):
     def FindNextChangeNotification(self, changes: Handle) -> None:
         """Takes the signal back; what happened since the last time was noted and signals at once."""
 
-    def StartReadChanges(self, directory: Handle, size: int, events: int) -> Pending:
-        """ReadDirectoryChangesW of the whole tree, overlapped; its result is for ``name_changes``.
+    def StartReadChanges(self, directory: Handle, size: int, events: int, event: Handle) -> Pending:
+        """ReadDirectoryChangesW of the whole tree, overlapped; its result is for ``name_changes``.  ``event`` serves
+        one reading after another.
 
         The first call begins the watching and fixes how much is kept between two calls.  The handle needs
         FILE_LIST_DIRECTORY.
@@ -57,9 +58,8 @@ class NativeChanges:
     def FindNextChangeNotification(self, changes: Handle) -> None:
         self._dll.FindNextChangeNotification(changes)
 
-    def StartReadChanges(self, directory: Handle, size: int, events: int) -> Pending:
-        event = Handle(self._dll.CreateEventW(None, True, False, None), self._dll.CloseHandle, "an operation's event")
-        pending = Pending(self._dll, directory, event, ctypes.create_string_buffer(size), reading=True)
+    def StartReadChanges(self, directory: Handle, size: int, events: int, event: Handle) -> Pending:
+        pending = Pending(self._dll, directory, event, ctypes.create_string_buffer(size), reading=True, lent=True)
         pending.begun(self._dll.ReadDirectoryChangesW, (directory, pending.buffer, size, True, events, None,
                                                         ctypes.byref(pending.overlapped), None))
         return pending

@@ -66,10 +66,11 @@ class NewNames:
             verbatim(root), _LIST, OPEN_EXISTING,
             flags=FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_OVERLAPPED)
         self._stop: Handle | None = None
+        self._told: Handle | None = None
         try:
-            self._stop = api.kernel32.CreateEventW()
+            self._stop, self._told = api.kernel32.CreateEventW(), api.kernel32.CreateEventW()
             # Watching begins here, and not when the thread comes to it.
-            pending = api.kernel32.StartReadChanges(self._directory, ROOM, EVENTS)
+            pending = self._begin()
         except BaseException:
             self._close()
             raise
@@ -77,13 +78,17 @@ class NewNames:
         self._reading.acquire()
         _thread.start_new_thread(self._read, (pending,))
 
+    def _begin(self) -> Pending:
+        assert self._told is not None
+        return self._api.kernel32.StartReadChanges(self._directory, ROOM, EVENTS, self._told)
+
     def _read(self, pending: Pending) -> None:
         """In a thread of its own: takes what is told, until it is told to stop and nothing more is there."""
         try:
             while self._ready(pending):
                 with pending:
                     self._take(pending)
-                pending = self._api.kernel32.StartReadChanges(self._directory, ROOM, EVENTS)
+                pending = self._begin()
             pending.close()
         except (ApiError, ValueError):
             self._lost = True
@@ -93,9 +98,10 @@ class NewNames:
     def _ready(self, pending: Pending) -> bool:
         kernel, stop = self._api.kernel32, self._stop
         assert stop is not None
-        if pending.wait(0):
-            return True
-        return kernel.WaitForMultipleObjects((pending.event, stop), INFINITE) == WAIT_OBJECT_0 and pending.wait(0)
+        while not pending.wait(0):
+            if kernel.WaitForMultipleObjects((pending.event, stop), INFINITE) != WAIT_OBJECT_0:
+                return False
+        return True
 
     def _take(self, pending: Pending) -> None:
         data = pending.result()
@@ -119,7 +125,7 @@ class NewNames:
         return None if self._lost else tuple(sorted(self._names))
 
     def _close(self) -> None:
-        for handle in (self._directory, self._stop):
+        for handle in (self._directory, self._stop, self._told):
             if handle is not None and not handle.closed:
                 handle.close()
 
