@@ -37,10 +37,10 @@ lint: setup ## ruff, and the rules about who may import whom
 
 types: types-linux types-windows ## mypy, strict, for Linux and for Windows
 
-types-linux: setup
+types-linux: setup ## mypy for Linux
 	@$(BIN)/mypy --platform linux --cache-dir .mypy_cache/linux
 
-types-windows: setup
+types-windows: setup ## mypy for Windows
 	@$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/windows --exclude platforms/linux --follow-imports silent
 
 bench: setup ## measure against bare and against the peers that are installed; writes docs/performance.md

@@ -7,11 +7,37 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 collect_ignore = [] if sys.platform == "win32" else ["windows/inside"]
 """What only a Windows Python can run; ``windows/test_lane.py`` has it run by one."""
+
+
+class Survivor:
+    """A process of a command that leaves a sign if it still runs when it is asked, however slow the machine is."""
+
+    script = ("(n=0; while [ ! -e asked ] && [ $n -lt 1200 ]; do sleep 0.05; n=$((n+1)); done; "
+              "[ ! -e asked ] || touch survived)")
+
+    def __init__(self, workspace: Path) -> None:
+        self.workspace = workspace
+
+    def survives(self) -> bool:
+        """Asks, and waits for an answer for longer than one takes."""
+        (self.workspace / "asked").touch()
+        deadline = time.monotonic() + 0.6
+        while time.monotonic() < deadline and not (self.workspace / "survived").exists():
+            time.sleep(0.02)
+        return (self.workspace / "survived").exists()
+
+
+@pytest.fixture
+def survivor(workspace: Path) -> Survivor:
+    """What runs on in the background of a command in ``workspace``, unless something ends it."""
+    return Survivor(workspace)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

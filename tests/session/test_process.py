@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,13 +65,17 @@ def test_signals(sandbox: Sandbox) -> None:
     assert process.returncode == -signal.SIGTERM
 
 
-def test_kill_takes_the_tree(sandbox: Sandbox, workspace: Path) -> None:
-    process = sandbox.start(["sh", "-c", "(sleep 1.5; touch late) & echo up; sleep 600"])
+def test_what_is_not_killed_goes_on(sandbox: Sandbox, survivor: Any) -> None:
+    sandbox.run(["sh", "-c", f"{survivor.script} > /dev/null 2>&1 &"])
+    assert survivor.survives()
+
+
+def test_kill_takes_the_tree(sandbox: Sandbox, survivor: Any) -> None:
+    process = sandbox.start(["sh", "-c", f"{survivor.script} & echo up; sleep 600"])
     process.stdout.readline()
     process.kill()
     assert process.wait(30) == -signal.SIGKILL
-    time.sleep(2)
-    assert not (workspace / "late").exists()
+    assert not survivor.survives()
 
 
 def test_waiting_ends_after_a_while_and_the_command_goes_on(sandbox: Sandbox) -> None:

@@ -105,6 +105,7 @@ class AccountCell(OpenCell):
         self._runs: dict[int, AccountChild] = {}
         self._number = 0
         self._broken = ""
+        self._over = False
         self._packed: tuple[Mapping[bytes, bytes], bytes] | None = None
         self._sent: bytes | None = None
         _listen(self)
@@ -161,8 +162,14 @@ class AccountCell(OpenCell):
                 raise
             child = AccountChild(self, number, shown, status)
             with self._known:
-                self._starts[number] = child
-                self.children.add(child)
+                over = self._over
+                if not over:
+                    self._starts[number] = child
+                    self.children.add(child)
+            if over:  # what came to an end meanwhile was told to those that were known then
+                child.ended(None, self._broken or CLOSED)
+                child.begun(0, CellGone(self._broken or CLOSED, hint="open a new one"))
+                return child
             try:
                 self._runner.send(data)
             except MachineError as error:
@@ -217,6 +224,7 @@ class AccountCell(OpenCell):
         if not self.closed:
             self.break_off(why or self._last_words())
         with self._known:
+            self._over = True
             starting, running = tuple(self._starts.values()), tuple(self._runs.values())
             self._starts.clear()
             self._runs.clear()
