@@ -55,9 +55,14 @@ class Console:
         self._waiting = ""
         self._ended = False
         self._last = b""
+        self._told = DEFAULT_SIZE
 
     def size(self) -> tuple[int, int]:
-        """(rows, columns) of the console, else 24 by 80."""
+        """(rows, columns) of the console, else 24 by 80: what the command's gets, until that is told another."""
+        self._told = self._look()
+        return self._told
+
+    def _look(self) -> tuple[int, int]:
         for descriptor in (1, 2):
             try:
                 columns, rows = self._api.kernel32.ConsoleSize(handle_of(descriptor))
@@ -127,13 +132,12 @@ class Console:
 
     def _watch(self) -> None:
         """In a thread of its own: passes new sizes on, until the console is given back."""
-        known = self.size()
         while self._saved:
             time.sleep(LOOK_SECONDS)
-            found = self.size()
+            found = self._look()
             child = self._child
-            if found != known and child is not None and self._saved:
-                known = found
+            if found != self._told and child is not None and self._saved:
+                self._told = found
                 child.resize(*found)
 
     def restore(self) -> None:

@@ -74,4 +74,5 @@ def _readable(descriptor: int) -> bool:
     return readable(descriptor)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])
