@@ -44,11 +44,18 @@ def on_windows(arguments: Namespace) -> int:
         if arguments.for_user:
             outcome = setup.for_user(here, user_of(arguments.for_user))
         else:
-            outcome = setup.run(here, setup.elevation(here), setup.copy_python)
+            outcome = setup.run(here, setup.elevation(here, warned), setup.copy_python)
     except setup.Declined as error:
         return declined(error)
     tell(outcome, as_json=arguments.json)
     return 0
+
+
+def warned(text: str) -> None:
+    """Says what the user is to know before the prompt."""
+    from sidewall.cli import failure
+
+    failure.say("warning", text)
 
 
 def declined(error: MachineError) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from sidewall.cli import paint
-from sidewall.cli.setup import declined, user_of
+from sidewall.cli.setup import declined, user_of, warned
 from sidewall.errors import UsageError
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ def main(arguments: Namespace) -> int:
             if arguments.for_user:
                 result = uninstall.for_user(here, user_of(arguments.for_user))
             else:
-                result = uninstall.run(here, setup.elevation(here),
+                result = uninstall.run(here, setup.elevation(here, warned),
                                        own_files.native(here, keep_log=arguments.keep_log))
         except setup.Declined as error:
             return declined(error)

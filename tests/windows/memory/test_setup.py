@@ -109,7 +109,7 @@ def test_an_administrator_over_the_shoulder() -> None:
 def test_a_process_of_an_administrator_asks_nobody() -> None:
     windows = Windows()
     machine = windows.machine(ANN, elevated=True)
-    elevate = setup.elevation(machine)
+    elevate = setup.elevation(machine, lambda text: pytest.fail(text))
     assert elevate is setup.here
     assert setup.run(machine, elevate).state == "ready"
     assert lacking(windows) == ()

@@ -166,13 +166,22 @@ def here(machine: Machine, action: str, keep: Keep) -> Removed:
     return removal.remove(machine, caller.user)
 
 
-def elevation(machine: Machine) -> Elevate:
-    """The way to an administrator's rights from here."""
+def elevation(machine: Machine, warn: Callable[[str], object]) -> Elevate:
+    """The way to an administrator's rights from here; ``warn`` is told what the user is to know before the prompt."""
     if machine.caller().elevated:
         return here
-    from sidewall.platforms.windows import elevated
 
-    return elevated.run
+    def prompt(machine: Machine, action: str, keep: Keep) -> Removed:
+        from sidewall.platforms.windows import elevated, elevated_code
+
+        found = elevated_code.look(machine.api, machine.caller().user, elevated_code.files())
+        elevated_code.check(found)
+        text = elevated_code.warning(found)
+        if text:
+            warn(text)
+        return elevated.run(machine, action, keep)
+
+    return prompt
 
 
 __all__ = ["READY", "WAITING", "Declined", "Outcome", "checked", "copy_python", "elevation", "for_user", "here", "run"]
