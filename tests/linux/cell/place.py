@@ -20,7 +20,8 @@ from sidewall import plan as planning
 from sidewall.plan.steps import Plan
 from sidewall.platforms.contract import Exit
 from sidewall.platforms.linux.backend import LinuxBackend
-from sidewall.platforms.linux.cell import LinuxCell, LinuxChild
+from sidewall.platforms.linux.cell import LinuxCell
+from sidewall.platforms.linux.child import LinuxChild
 from sidewall.platforms.linux.spare import interpreter
 from sidewall.policy import profiles
 from sidewall.policy.model import DENY, READ, WRITE, FileRule, Policy

@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from sidewall.platforms.linux.cell import LinuxChild
+from sidewall.platforms.linux.child import LinuxChild
 
 from .place import PYTHON, Opened, Place, source
 

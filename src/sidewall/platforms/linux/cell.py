@@ -1,8 +1,8 @@
-"""The owner's handle on a cell: start commands, wait, signal, settle, close.
+"""The owner's handle on a cell: start commands, settle, close.
 
-Knows: the two sockets to the cell, the fixed replies of init, the carry-over after a command.
-Must not know: how the cell was built, or what a session makes of it.  Safe to use from several threads: each command
-has a status descriptor of its own, so no thread reads for another.
+Knows: the two sockets to the cell, init's reply to a start, the carry-over after a command.
+Must not know: how the cell was built, what becomes of a command (``child``), or what a session makes of it.
+Safe to use from several threads: each command has a status descriptor of its own, so no thread reads for another.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import _socket
 import _thread
 import os
-import select
 import time
 
 from sidewall.errors import CellGone
-from sidewall.platforms.contract import Attempt, Exit, Held
+from sidewall.platforms.contract import Attempt, Held
 from sidewall.platforms.linux import spare as spares
 from sidewall.platforms.linux import wire
+from sidewall.platforms.linux.child import GONE, TERMINAL, LinuxChild, not_started, resize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,87 +27,9 @@ if TYPE_CHECKING:
     from sidewall.platforms.linux.gitcarry import GitCarry
     from sidewall.platforms.linux.watch import Watcher
 
-_GONE = "the sandbox has ended"
 _MOST_IDLE = 64
 _AGAIN_SECONDS = 0.02
 """Not more often is it asked whether anything runs, unless the commands have ended that ran when it was asked."""
-TERMINAL = -1
-"""The channel of a command whose status descriptor is its own and is not used again."""
-
-
-class LinuxChild:
-    """One command; see ``contract.Child``."""
-
-    def __init__(self, cell: LinuxCell, token: int, pid: int, channel: int, status: int, master: int,
-                 names: tuple[bytes, bytes]) -> None:
-        self._cell = cell
-        self._token = token
-        self._channel = channel
-        self._silent = False
-        self._names = names
-        self.pid = pid
-        self.status_fd = status
-        self.master_fd = self.keys_fd = master
-        self._exit: Exit | None = None
-        self._failure: OSError | None = None
-
-    def wait(self, timeout: float | None = None) -> Exit | None:
-        """See ``contract.Child.wait``."""
-        if self._exit is None and self._failure is None:
-            if timeout is not None:
-                poll = select.poll()
-                poll.register(self.status_fd, select.POLLIN)
-                # poll(2) takes milliseconds as an int: 24 days are for ever.
-                if not poll.poll(min(max(0, timeout), 2_000_000) * 1000):
-                    return None
-            self._look_at_end()
-        if self._failure is not None:
-            raise self._failure
-        return self._exit
-
-    def _look_at_end(self) -> None:
-        """Reads how it ended, and leaves that in place: others may wait for the same descriptor to become readable."""
-        data = wire.peek(self.status_fd, wire.REPLY.size)
-        self._cell.running.discard(self._token)
-        if len(data) != wire.REPLY.size:
-            raise CellGone(_GONE + " while a command was running", hint="open a new one")
-        kind, value, status, user, system, resident = wire.REPLY.unpack(data)
-        if kind == wire.FAILED:
-            self._silent = value != wire.EMFILE
-            self._failure = _not_started(value, self._names[status])
-        else:
-            self._silent = True
-            self._exit = Exit(returncode=os.waitstatus_to_exitcode(status), user_seconds=user / 1e6,
-                              system_seconds=system / 1e6, max_rss_bytes=resident << 10)
-
-    def signal(self, number: int, *, tree: bool = False) -> None:
-        """See ``contract.Child.signal``."""
-        if self._exit is None:
-            try:
-                self._cell.tell(("signal", self._token, int(number), tree), ())
-            except CellGone:
-                return
-
-    def resize(self, rows: int, columns: int) -> None:
-        """See ``contract.Child.resize``."""
-        if self.master_fd >= 0:
-            _resize(self.master_fd, (rows, columns))
-
-    def close(self) -> None:
-        """See ``contract.Child.close``."""
-        if self.master_fd >= 0:
-            os.close(self.master_fd)
-        status, self.status_fd = self.status_fd, -1
-        self.master_fd = self.keys_fd = -1
-        # Should it run on, then only init knows.
-        self._cell.running.discard(self._token)
-        if status >= 0:
-            if self._silent and self._channel != TERMINAL:
-                # The last word, which was only looked at.
-                os.read(status, wire.REPLY.size)
-                self._cell.release(self._channel, status)
-            else:
-                os.close(status)
 
 
 class LinuxCell:
@@ -182,7 +104,7 @@ class LinuxCell:
         master = slave = -1
         if not self._terminals:
             master, slave = os.openpty()
-            _resize(master, size)
+            resize(master, size)
             descriptors = (slave, slave, slave, remote)
         try:
             inside = size if self._terminals else None
@@ -222,12 +144,12 @@ class LinuxCell:
         if len(answer) != wire.REPLY.size:
             self.running.discard(token)
             os.close(status)
-            raise CellGone(_GONE, hint="open a new one")
+            raise CellGone(GONE, hint="open a new one")
         kind, value, which = wire.REPLY.unpack(answer)[:3]
         if kind != wire.STARTED:
             self.running.discard(token)
             self.release(channel if value != wire.EMFILE else TERMINAL, status)
-            raise _not_started(value, names[which])
+            raise not_started(value, names[which])
         return int(value)
 
     def release(self, channel: int, status: int) -> None:
@@ -243,7 +165,7 @@ class LinuxCell:
             wire.send_request(self._control, request, descriptors)
         except OSError as error:
             if self._closed or error.errno in (32, 104, 107):
-                raise CellGone(_GONE, hint="open a new one") from None
+                raise CellGone(GONE, hint="open a new one") from None
             raise
 
     def _freshen(self) -> None:
@@ -373,11 +295,6 @@ def _checked(env: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     return known
 
 
-def _not_started(errno: int, name: bytes) -> OSError:
-    """FileNotFoundError, PermissionError and the like, as subprocess.Popen raises them."""
-    return OSError(errno, os.strerror(errno), os.fsdecode(name))
-
-
 def _pair() -> tuple[int, int]:
     """The two ends of a command's status: messages keep their bounds, and can be looked at before they are taken."""
     mine, theirs = wire.pair()
@@ -391,9 +308,3 @@ def _receive_master(status: int) -> tuple[bytes, int]:
     finally:
         answer.detach()
     return data, descriptors[0] if descriptors else -1
-
-
-def _resize(master: int, size: tuple[int, int]) -> None:
-    import termios
-
-    termios.tcsetwinsize(master, size)
