@@ -145,7 +145,7 @@ def attack(workspace: Path) -> tuple[int, int]:
 def ended(guarantee: dict[str, Any], probe: dict[str, Any]) -> str:
     """What an attack ran into inside, or that it ran into nothing."""
     if probe["outcome"] == "held":
-        return str(probe["said"]) or "nothing happened outside"
+        return str(probe["said"])[:60] or "nothing happened outside"
     return "SUCCEEDED" if probe["wrong"] else f"succeeded: {guarantee['name']} is {probe['level']} here"
 
 

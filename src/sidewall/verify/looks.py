@@ -22,14 +22,26 @@ if TYPE_CHECKING:
     from sidewall.verify.stage import Stage
 
 PATIENCE = 0.05
-"""Seconds that a message may need to arrive, and that a process which lives needs to show it, several times over."""
+"""Seconds that an effect which comes by itself (a message, the end of a process) may need inside.  Each is looked for
+once more when the session has ended."""
+MUCH_PATIENCE = 3.0
+"""Seconds that it may need without a sandbox, where it has to come."""
 _MOST = 1 << 20
 
 
-def seen(effect: str, stage: Stage) -> bool:
-    """Whether the attempt on this stage had its effect.  Raises KeyError for an effect that is none."""
+def seen(effect: str, stage: Stage, patience: float = 0.0) -> bool:
+    """Whether the attempt on this stage had its effect; what comes by itself is waited for, ``patience`` seconds.
+
+    Raises KeyError for an effect that is none.
+    """
     kind, _, about = effect.partition(" ")
-    return _KINDS[kind](stage, stage.fill(about))
+    look, place = _KINDS[kind], stage.fill(about)
+    deadline = time.monotonic() + (patience if kind in _BY_ITSELF else 0.0)
+    while not look(stage, place):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def fingerprint(path: str) -> tuple[object, ...]:
@@ -121,9 +133,6 @@ def _told(stage: Stage, _: str) -> bool:
 
 
 def _received(stage: Stage, name: str) -> bool:
-    if stage.scene.received(name, stage.nonce):
-        return True
-    time.sleep(PATIENCE)
     return stage.scene.received(name, stage.nonce)
 
 
@@ -132,7 +141,7 @@ def _beats(stage: Stage, path: str) -> bool:
     try:
         first = os.stat(path).st_size
         for _ in range(12):
-            time.sleep(PATIENCE)
+            time.sleep(0.05)
             if os.stat(path).st_size > first:
                 return True
     except OSError:
@@ -164,3 +173,4 @@ _KINDS: dict[str, Callable[[Stage, str], bool]] = {
     "memory": _memory, "tuned": _tuned,
 }
 KINDS = tuple(_KINDS)
+_BY_ITSELF = ("received", "ended", "beats")

@@ -63,7 +63,7 @@ class Trial:
             process.kill()
             stage.output, stage.errors = process.communicate()
             stage.fault = f"it did not end within {DEADLINE:g} s"
-        stage.effect = looks.seen(self.probe.effect, stage)
+        stage.effect = looks.seen(self.probe.effect, stage, looks.MUCH_PATIENCE)
 
     def attack(self, sandbox: Sandbox) -> None:
         """The attempt inside."""
@@ -79,12 +79,12 @@ class Trial:
         except (SidewallError, OSError) as error:
             stage.fault = str(error)
         if not self.probe.late:
-            self.look()
+            self.look(looks.PATIENCE)
 
-    def look(self) -> None:
-        """Looks for the effect of the attempt inside."""
-        if not self.absent:
-            self.inside.effect = looks.seen(self.probe.effect, self.inside)
+    def look(self, patience: float = 0.0) -> None:
+        """Looks for the effect of the attempt inside, unless it was seen already."""
+        if not self.absent and not self.inside.effect:
+            self.inside.effect = looks.seen(self.probe.effect, self.inside, patience)
 
 
 def command(probe: Probe, stage: Stage) -> list[str]:
@@ -115,7 +115,7 @@ def verify(policy: Policy, *, tier: str = "auto", guarantees: Iterable[str] = ()
             promised = sandbox.guarantees
             _main(trials, sandbox)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            for done in [pool.submit(trial.look) for trial in trials if trial.probe.late]:
+            for done in [pool.submit(trial.look) for trial in trials if trial.probe.limits is None]:
                 done.result()
         _limited(trials, own, tier, opener)
         results = [_judge(trial, own, scene, told["tier"]) for trial in trials]
