@@ -25,7 +25,7 @@ from tests.windows.inside.test_cells import alive, gone, tree
 from sidewall.errors import CellGone, GuaranteeError, MachineError
 from sidewall.nt.descriptor import SecurityDescriptor
 from sidewall.nt.sddl import parse
-from sidewall.platforms.windows import dll, logon, machine, runner_hands, runtime, runtime_files
+from sidewall.platforms.windows import dll, logon, machine, runner_guard, runtime, runtime_files
 from sidewall.platforms.windows.account_cell import AccountCell
 from sidewall.platforms.windows.constants_process import PROCESS_ALL_ACCESS
 from sidewall.platforms.windows.constants_security import DACL_SECURITY_INFORMATION
@@ -147,15 +147,16 @@ def test_a_command_costs_one_create_process_on_either_side(workspace: str, tmp_p
             "ReadFile", "WriteFile", "GetOverlappedResult", "WaitForSingleObject", "CreateJobObjectW",
             "InitializeProcThreadAttributeList", "UpdateProcThreadAttribute", "CreateProcessAsUserW",
             "DeleteProcThreadAttributeList", "CloseHandle", "GetExitCodeProcess", "GetProcessTimes",
-            "K32GetProcessMemoryInfo",
+            "K32GetProcessMemoryInfo", "SetTokenInformation",
         }  # fmt: skip
+        assert inside.count("SetTokenInformation") == 2  # new objects are the command's while it starts
         assert len(calls) < 25 and len(inside) < 35
     finally:
         cell.close()
 
 
 def test_the_runner_is_closed_to_its_own_account(cell: AccountCell, launcher: runners.Launcher) -> None:
-    meant = parse(runner_hands.guarded(runners.user())).dacl
+    meant = parse(runner_guard.guarded(runners.user())).dacl
     with KERNEL.OpenProcess(PROCESS_ALL_ACCESS, runner_of(launcher)) as process:
         data = runners.REAL.advapi32.GetKernelObjectSecurity(process, DACL_SECURITY_INFORMATION)
     found = SecurityDescriptor.from_bytes(data).dacl
@@ -305,7 +306,7 @@ GUARDED = """
 import _thread, sys, time
 from sidewall.nt.descriptor import SecurityDescriptor
 from sidewall.nt.sid import Sid
-from sidewall.platforms.windows import api, constants_security, runner_hands
+from sidewall.platforms.windows import api, constants_security, runner_guard
 numbers, lock = [], _thread.allocate_lock()
 lock.acquire()
 def wait():
@@ -314,7 +315,7 @@ def wait():
 _thread.start_new_thread(wait, ())
 while not numbers: time.sleep(0.01)
 made = api.native()
-runner_hands.guard_own(made, Sid(sys.argv[1]))
+runner_guard.Guard(made, Sid(sys.argv[1])).close()
 for number in numbers:
     with made.kernel32.OpenThread(0x20000, number) as thread:
         data = made.advapi32.GetKernelObjectSecurity(thread, constants_security.DACL_SECURITY_INFORMATION)

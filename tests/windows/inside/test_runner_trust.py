@@ -25,7 +25,7 @@ from sidewall.platforms.frames import encode
 from sidewall.platforms.windows import account_cell, runner, runner_pipe
 from sidewall.platforms.windows import constants_files as files
 from sidewall.platforms.windows import runner_messages as says
-from sidewall.platforms.windows.account_cell import AccountCell
+from sidewall.platforms.windows.account_cell import AccountCell, AccountChild
 from sidewall.platforms.windows.constants_process import CREATE_NO_WINDOW, CREATE_SUSPENDED
 from sidewall.platforms.windows.errors import Win32Error
 from sidewall.platforms.windows.handles import Handle, ledger
@@ -254,6 +254,20 @@ def test_a_runner_that_lies_about_a_command_ends_its_cell(spoken: tuple[AccountC
             child.close()
     with pytest.raises(CellGone, match="said what it must not"):
         start(cell, "cmd")
+
+
+def test_a_start_that_is_interrupted_is_ended(spoken: tuple[AccountCell, Script], monkeypatch: pytest.MonkeyPatch,
+                                              nothing_left: None) -> None:
+    def interrupted(child: AccountChild, seconds: float) -> bool:
+        raise KeyboardInterrupt
+
+    cell, script = spoken
+    monkeypatch.setattr(AccountChild, "started", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        start(cell, "cmd")
+    told = [frame for data in script.gone for frame in says.decoder(says.OWNER).feed(data)]
+    assert [frame.kind for frame in told] == [says.START, says.SIGNAL, says.FORGET]
+    assert says.checked(told[1], says.OWNER) == {"id": 1, "code": 1, "tree": True}
 
 
 def test_what_a_runner_says_reaches_no_terminal(spoken: tuple[AccountCell, Script]) -> None:

@@ -129,9 +129,15 @@ class AccountCell(OpenCell):
         finally:
             if shown is not None:
                 shown.give_up_far()
-        if not child.started(START_SECONDS):
-            self.break_off("the sandbox's runner does not answer")
-            child.started(START_SECONDS)
+        try:
+            if not child.started(START_SECONDS):
+                self.break_off("the sandbox's runner does not answer")
+                child.started(START_SECONDS)
+        except BaseException:
+            # Ctrl-C: the caller never sees this command.  What the runner is told next comes after its start.
+            self.tell(says.SIGNAL, id=child.number, code=jobs.KILLED, tree=True)
+            child.close()
+            raise
         if child.failed is not None:
             child.close()
             raise child.failed

@@ -24,6 +24,7 @@ from sidewall.nt.sid import Sid
 from sidewall.platforms.frames import FrameError
 from sidewall.platforms.windows import runner_hands, runner_pipe
 from sidewall.platforms.windows.errors import ApiError
+from sidewall.platforms.windows.runner_guard import Guard
 from sidewall.platforms.windows.runner_service import Service
 
 TYPE_CHECKING = False
@@ -50,9 +51,9 @@ def main(words: Sequence[str], api: Api) -> int:
     try:
         api.kernel32.SetErrorMode(NO_ERROR_BOXES)
         _leave_console(api)
-        runner_hands.guard_own(api, owner)
+        guard = Guard(api, owner)
         pipe = runner_pipe.Pipe(api, runner_pipe.connect(api, words[0], int(words[1]), owner))
-        hands = runner_hands.WindowsHands(api)
+        hands = runner_hands.WindowsHands(api, guard)
     except SidewallError as error:
         return _told(error, REFUSED)
     try:
@@ -63,6 +64,7 @@ def main(words: Sequence[str], api: Api) -> int:
         return DONE  # nobody is there any more
     finally:
         hands.close()
+        guard.close()
     return DONE
 
 

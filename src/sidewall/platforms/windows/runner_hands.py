@@ -2,27 +2,15 @@
 
 Knows: which facility does what.  Must not know: what is said over the pipe (``runner_service``), policies, lists of
 files.
-
-The runner's own token is the account's whole one, and commands are of the same account: so that none of them opens the
-runner, or a console that it made, what it makes is for the system and the owner's user, and not for the account.
 """
 
 from __future__ import annotations
 
-import _thread
-import os
-
 from sidewall.errors import MachineError
-from sidewall.nt.acl import Acl
-from sidewall.nt.mask import READ_CONTROL, WRITE_DAC
-from sidewall.nt.sddl import parse
-from sidewall.nt.sid import Sid
 from sidewall.plan.windows_unenforced import Unenforced
 from sidewall.platforms.windows import desktops, environment, jobs, process, selftest, tokens
 from sidewall.platforms.windows.commands import Command
 from sidewall.platforms.windows.conpty import Console
-from sidewall.platforms.windows.constants_security import DACL_SECURITY_INFORMATION
-from sidewall.platforms.windows.errors import ApiError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,30 +18,17 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.environment import Variables
     from sidewall.platforms.windows.handles import Handle
     from sidewall.platforms.windows.probe import Probe
+    from sidewall.platforms.windows.runner_guard import Guard
     from sidewall.platforms.windows.runner_parts import Parts
     from sidewall.platforms.windows.runner_service import Order
-
-NO_SUCH_THREAD = 87
-EVERY = 0x1FFFFF
-"""Every right on a process or on a thread."""
-
-
-def guarded(owner: Sid) -> str:
-    """SDDL for the runner's process and threads and for what it makes: the account's own rights as owner end at reading
-    the descriptor."""
-    return f"D:P(A;;{EVERY:#x};;;SY)(A;;{EVERY:#x};;;{owner})(A;;RC;;;OW)"
-
-
-def default_for(owner: Sid) -> str:
-    """The same for objects of any kind, as a default list."""
-    return f"D:(A;;GA;;;SY)(A;;GA;;;{owner})(A;;RC;;;OW)"
 
 
 class WindowsHands:
     """See ``runner_service.Hands``."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, guard: Guard) -> None:
         self._api = api
+        self._guard = guard
         self._system = api.kernel32.GetSystemDirectoryW()
         with tokens.own(api) as base:
             state = tokens.read(api, base)
@@ -93,7 +68,9 @@ class WindowsHands:
         from sidewall.platforms.windows.probe import Probe
 
         parts, token, job = self._ready()
-        self._probe = Probe(self._api, token, parts.recipe, job, self._name(), target, parts.environment, self._system)
+        with self._guard.lifted(parts.recipe.default_dacl):
+            self._probe = Probe(self._api, token, parts.recipe, job, self._name(), target, parts.environment,
+                                self._system)
         return ()
 
     def finish(self) -> tuple[Unenforced, ...]:
@@ -118,16 +95,17 @@ class WindowsHands:
         console: Console | None = None
         own: Handle | None = None
         try:
-            _, token, job = self._ready()
+            parts, token, job = self._ready()
             variables = self._variables(order.variables)
             line = process.line(order.argv, variables, order.directory, self._system)
             if order.terminal is not None:
                 rows, columns, *_ = order.terminal
                 console = Console(self._api, rows, columns, handles[0], handles[1])
             own = kernel.CreateJobObjectW()
-            started = process.start_with(
-                self._api, token, line, variables, order.directory, stdio=handles if console is None else (),
-                jobs=(job, own), desktop=self._name(), console=console.handle if console is not None else None)
+            with self._guard.lifted(parts.recipe.default_dacl):
+                started = process.start_with(
+                    self._api, token, line, variables, order.directory, stdio=handles if console is None else (),
+                    jobs=(job, own), desktop=self._name(), console=console.handle if console is not None else None)
         except BaseException:
             if own is not None:
                 own.close()
@@ -170,28 +148,4 @@ class WindowsHands:
         self._job = self._token = self._desktop = None
 
 
-def guard_own(api: Api, owner: Sid) -> None:
-    """What this process makes from now on is not for the account, by its token's default list; nor are the threads that
-    the loader made before it came to its first line.  The owner has closed process and first thread.
-
-    Raises MachineError.
-    """
-    wanted = parse(default_for(owner)).dacl or Acl()
-    with tokens.own(api) as token:
-        api.advapi32.SetTokenDefaultDacl(token, wanted.to_bytes())
-        found = tokens.read(api, token).dacl
-    if found is None or found != wanted:
-        raise MachineError("the runner's own token keeps another default access list than it was given")
-    descriptor = parse(guarded(owner)).to_bytes()
-    for number in api.kernel32.Threads(os.getpid()):
-        if number == _thread.get_native_id():
-            continue
-        try:
-            with api.kernel32.OpenThread(READ_CONTROL | WRITE_DAC, number) as thread:
-                api.advapi32.SetKernelObjectSecurity(thread, DACL_SECURITY_INFORMATION, descriptor)
-        except ApiError as error:
-            if error.code != NO_SUCH_THREAD:
-                raise
-
-
-__all__ = ["WindowsHands", "default_for", "guard_own", "guarded"]
+__all__ = ["WindowsHands"]

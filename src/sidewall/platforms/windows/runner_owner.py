@@ -25,7 +25,7 @@ from sidewall.platforms.windows import runner_messages as says
 from sidewall.platforms.windows.constants_process import INFINITE, WAIT_OBJECT_0
 from sidewall.platforms.windows.constants_security import DACL_SECURITY_INFORMATION, TOKEN_ADJUST_DEFAULT
 from sidewall.platforms.windows.errors import ApiError
-from sidewall.platforms.windows.runner_hands import default_for, guarded
+from sidewall.platforms.windows.runner_guard import default_for, guarded
 from sidewall.platforms.windows.runner_pipe import Pipe, PipeGone
 
 TYPE_CHECKING = False

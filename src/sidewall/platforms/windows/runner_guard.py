@@ -1,0 +1,118 @@
+"""What keeps the commands of an account from taking over the runner, which has the account's whole token.
+
+Knows: which objects of the runner could be opened by name or number (process, threads, the hosts of consoles), what an
+object gets that is made without a list of its own.  Must not know: commands, the pipe.  Follows "Security Descriptors
+for New Objects" and "Process Security and Access Rights" of the Win32 reference.
+
+A command is of the same account, and the account is one of its restricting SIDs: whatever is open to the account is
+open to it.  So these objects are for the system and for the owner's user; as their owner the account may read the
+descriptor and no more.  Both ends do their part: the owner before the first instruction, the runner before its first
+command.
+
+Objects that are made while a command starts (its process, thread and token) are the command's own, which must be able
+to open its token: for that moment the list for new objects is the command's.  No thread is made then.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+
+from sidewall.errors import MachineError
+from sidewall.nt.acl import Acl
+from sidewall.nt.mask import READ_CONTROL, WRITE_DAC
+from sidewall.nt.sddl import parse
+from sidewall.nt.sid import Sid
+from sidewall.platforms.windows import tokens
+from sidewall.platforms.windows.constants_security import DACL_SECURITY_INFORMATION
+from sidewall.platforms.windows.errors import ApiError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from sidewall.platforms.windows.api import Api
+
+NO_SUCH_THREAD = 87
+EVERY = 0x1FFFFF
+"""Every right on a process or on a thread."""
+OPEN = 67
+"""Exit code of a runner that could not close itself again; everything in its job ends with it."""
+
+
+def guarded(owner: Sid) -> str:
+    """SDDL of the runner's process and of its threads."""
+    return f"D:P(A;;{EVERY:#x};;;SY)(A;;{EVERY:#x};;;{owner})(A;;RC;;;OW)"
+
+
+def default_for(owner: Sid) -> str:
+    """The same for objects of any kind, as a default list."""
+    return f"D:(A;;GA;;;SY)(A;;GA;;;{owner})(A;;RC;;;OW)"
+
+
+class Guard:
+    """The runner's own: made once, before anything else; ``close`` at the end."""
+
+    def __init__(self, api: Api, owner: Sid) -> None:
+        """Closes what there is and what will be made.  The owner has closed process and first thread.
+
+        The loader makes threads before a program comes to its first line.  Raises MachineError.
+        """
+        self._api = api
+        self._own = parse(default_for(owner)).dacl or Acl()
+        self._token = tokens.own(api)
+        try:
+            self._set(self._own)
+            if tokens.read(api, self._token).dacl != self._own:
+                raise MachineError("the runner's own token keeps another default access list than it was given")
+            self._threads(owner)
+        except BaseException:
+            self._token.close()
+            raise
+
+    def _set(self, dacl: Acl) -> None:
+        self._api.advapi32.SetTokenDefaultDacl(self._token, dacl.to_bytes())
+
+    def _threads(self, owner: Sid) -> None:
+        descriptor = parse(guarded(owner)).to_bytes()
+        for number in self._api.kernel32.Threads(os.getpid()):
+            if number == _thread.get_native_id():
+                continue
+            try:
+                with self._api.kernel32.OpenThread(READ_CONTROL | WRITE_DAC, number) as thread:
+                    self._api.advapi32.SetKernelObjectSecurity(thread, DACL_SECURITY_INFORMATION, descriptor)
+            except ApiError as error:
+                if error.code != NO_SUCH_THREAD:
+                    raise
+
+    def lifted(self, sddl: str) -> Lifted:
+        """A context in which new objects get this default list instead."""
+        return Lifted(self, parse(sddl).dacl or self._own)
+
+    def close(self) -> None:
+        """Gives back what it holds.  Idempotent."""
+        if not self._token.closed:
+            self._token.close()
+
+
+class Lifted:
+    """See ``Guard.lifted``.  A runner that cannot be closed again ends there and then."""
+
+    def __init__(self, guard: Guard, dacl: Acl) -> None:
+        self._guard = guard
+        self._dacl = dacl
+
+    def __enter__(self) -> Self:
+        self._guard._set(self._dacl)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        try:
+            self._guard._set(self._guard._own)
+        except ApiError:
+            os._exit(OPEN)
+
+
+__all__ = ["Guard", "Lifted", "default_for", "guarded"]
