@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from sidewall.record import Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 DIRECTORY, FILE, SYMLINK, OTHER, MISSING = "directory", "file", "symlink", "other", "missing"
 SOCKET = "socket"
 
@@ -22,6 +26,17 @@ class PathFact(Record):
     device: int = 0
     inode: int = 0
     readable: bool = True
+
+
+def really(path: str, known: Mapping[str, PathFact]) -> str:
+    """Where a path really lies; one that does not exist, below what the nearest directory above really is."""
+    at = path
+    while at:
+        found = known.get(at)
+        if found is not None and found.real:
+            return found.real.rstrip("/") + path[len(at):]
+        at = at.rpartition("/")[0]
+    return path
 
 
 class GitFact(Record):

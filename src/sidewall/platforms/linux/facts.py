@@ -41,8 +41,8 @@ def gather(policy: Policy, ask: Callable[[], dict[str, Any]], *, listings: bool)
     git: list[GitFact] = []
     complete = True
     denied = _denied(policy)
-    hidden = tuple([_where(path, known) for path in denied] + [
-        _where(item.path, known) for item in paths
+    hidden = tuple([fact.really(path, known) for path in denied] + [
+        fact.really(item.path, known) for item in paths
         if item.real != item.path and item.path not in denied and item.path.rpartition("/")[0] in denied])
     matches, expanded = _matches(policy, roots)
     for root in roots:
@@ -132,7 +132,7 @@ def _paths(policy: Policy) -> list[PathFact]:
                 continue
         # A secret reached by a link lies elsewhere: the directory there is composed too.
         item = see(rule.path)
-        for path in {item.real or item.path, f"{_where(parent, found)}/{name}"}:
+        for path in {item.real or item.path, f"{fact.really(parent, found)}/{name}"}:
             see(path)
             above(path.rpartition("/")[0] or "/")
         for path in _links(item):
@@ -162,17 +162,6 @@ def _links(item: PathFact) -> list[str]:
         return []
     with os.scandir(item.real) as entries:
         return [f"{item.path}/{entry.name}" for entry in entries if entry.is_symlink()]
-
-
-def _where(path: str, known: dict[str, PathFact]) -> str:
-    """Where a path really lies; one that does not exist, below what the nearest directory above really is."""
-    at = path
-    while at:
-        found = known.get(at)
-        if found is not None and found.real:
-            return found.real.rstrip("/") + path[len(at):]
-        at = at.rpartition("/")[0]
-    return path
 
 
 def _existing(path: str, see: Callable[[str], PathFact]) -> PathFact:
