@@ -40,7 +40,7 @@ def make(api: Api) -> tuple[Handle, Handle]:
     writing = api.kernel32.CreateNamedPipeW(
         name, constants.PIPE_ACCESS_OUTBOUND | files.FILE_FLAG_FIRST_PIPE_INSTANCE,
         constants.PIPE_TYPE_BYTE | constants.PIPE_REJECT_REMOTE_CLIENTS, instances=1, size=ROOM,
-        security=parse(SDDL).to_bytes())
+        security=_security())
     try:
         reading = api.kernel32.CreateFileW(name, READING, files.OPEN_EXISTING, share=0,
                                            flags=files.SECURITY_SQOS_PRESENT | files.SECURITY_IDENTIFICATION)
@@ -48,6 +48,16 @@ def make(api: Api) -> tuple[Handle, Handle]:
         writing.close()
         raise
     return reading, writing
+
+
+def _security() -> bytes:
+    """The descriptor, which is the same each time: a command with input is not to wait for a parser."""
+    if not _made:
+        _made.append(parse(SDDL).to_bytes())
+    return _made[0]
+
+
+_made: list[bytes] = []
 
 
 def pair(api: Api) -> tuple[int, int]:
