@@ -7,9 +7,17 @@ Knows: rules on the command line and in the user's configuration.  Must not know
 
 from __future__ import annotations
 
+import json
+import random
+
 import pytest
 
-from .guards import NAMESPACE, Guard, guards
+from sidewall.policy.decide import decide
+from sidewall.policy.model import READ, WRITE, Request
+from sidewall.session import layers
+
+from .guards import NAMESPACE, Guard, environment, guards
+from .probes import command
 from .world import World, tree, write
 
 RULES = ("--read", "src", "--write", "src/made", "--read", "a/b", "--read", "later")
@@ -63,3 +71,45 @@ def test_A40_own_settings_in_a_writable_directory(guard: Guard, world: World, pr
     options = ("--write", str(world.home / ".config"))
     outcome = guard.attack(world, probe_own_settings, settings={"options": options}, home=world.home)
     guard.judge(outcome, settings.exists() and world.nonce in settings.read_text())
+
+
+FOLDERS = ("a", "a/b", "a/b/c", "d", "d/e")
+
+
+def probe_what_can_be(files):
+    done = {"read": [], "write": []}
+    for path in files:
+        for action, flags in (("read", os.O_RDONLY), ("write", os.O_WRONLY | os.O_APPEND)):
+            try:
+                os.close(os.open(path, flags))
+            except OSError:
+                continue
+            done[action].append(path)
+    print("CAN", json.dumps(done))
+
+
+@pytest.mark.parametrize("seed", range(8))
+@guards("write-outside", control=False, only=(NAMESPACE,))
+def test_A39_rules_at_random(guard: Guard, world: World, seed: int) -> None:
+    """Nothing can be done inside that the policy's own answer denies, whatever rules lie in each other."""
+    dice = random.Random(seed)
+    tops = (world.workspace / "rules", world.neighbour / "rules")
+    names = [str(top / folder) for top in tops for folder in FOLDERS]
+    files = [f"{name}/file" for name in names]
+    for file in files:
+        write(world.home / file, "x")
+    rules: dict[str, list[str]] = {"write": [], "read": [], "deny": []}
+    for _ in range(dice.randint(2, 6)):
+        rules[dice.choice(sorted(rules))].append(dice.choice((*names, *files)))
+    home, here = str(world.home), str(world.workspace)
+    policy = layers.load(here, home=home, environ=environment(world), system="", **rules)
+    options = [part for kind, paths in rules.items() for path in paths for part in (f"--{kind}", path)]
+    done = guard.run(world, command(probe_what_can_be, world.nonce, files=files), options=tuple(options))
+    if done.returncode == 125:
+        assert b"internal error" not in done.stderr, str(done)
+        return
+    can = json.loads(done.text.split("CAN ")[1].splitlines()[0])
+    for action, kind in (("read", READ), ("write", WRITE)):
+        beyond = [path for path in can[action] if not decide(policy, Request(action=kind, target=path)).allowed]
+        assert beyond == [], f"{action} {rules} {done}"
+    assert can["read"], str(done)

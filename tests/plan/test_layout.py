@@ -328,7 +328,7 @@ def test_what_is_only_readable_in_a_writable_directory_is_bound_read_only_from_t
     assert Placeholder(root=WORK, name="later") in plan.steps
     report = {line.name: line.level for line in plan.guarantees}
     assert (report["write-outside"], report["protected-names"]) == ("enforced", "partial")
-    with pytest.raises(GuaranteeError, match="readable only"):
+    with pytest.raises(GuaranteeError, match="can be all the same"):
         compiled(asked, disk, require=("write-outside",), **refused())
 
 
@@ -342,8 +342,15 @@ def test_a_repository_in_what_is_only_readable_gets_no_layer() -> None:
 
 def test_reading_wins_over_writing_in_the_same_place_and_what_is_absent_deep_inside_is_said() -> None:
     disk = Disk({"/data": "dir"})
-    plan = compiled(policy(":workspace", write("/data"), read("/data")), disk)
-    assert "/data" not in [path for _kind, path in placed(plan)]
+    for stricter in (read, deny):
+        plan = compiled(policy(":workspace", write("/data"), stricter("/data")), disk)
+        assert "/data" not in [path for _kind, path in placed(plan)]
+    disk = Disk({"/data/a": "dir"})
+    shown = [compiled(policy(":workspace", deny("/data"), *more), disk).steps for more in (
+        (read("/data/a"),), (read("/data/a"), deny("/data/a")))]
+    assert [Show(path="/data/a") in steps for steps in shown] == [True, False]
+    plan = compiled(policy(":workspace", read(WORK)), disk, git=(git(f"{WORK}/.git"),))
+    assert not of(plan, GitOverlay), "what is carried out of a layer would be written"
     with pytest.raises(GuaranteeError, match="does not exist"):
         compiled(policy(":workspace", read(f"{WORK}/no/such/place")), disk, require=("write-outside",))
 

@@ -78,7 +78,7 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
     _writable_roots(policy, known, layout, notes)
     denied = _denied(policy, known)
     roots = [root.path for root in layout.writable]
-    narrowed = [path for path in _only_readable(policy, known) if any(is_within(path, root) for root in roots)]
+    narrowed = [path for path in _places(policy, known, READ) if any(is_within(path, root) for root in roots)]
     if narrowed:
         from sidewall.plan import linux_readonly
 
@@ -90,6 +90,7 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
         if tier == LANDLOCK:
             # Reading a root cannot be had without reading all in it; elsewhere what is not listed is not readable.
             layout.bare_secrets += [path] if inside else []
+            layout.bare_places += [path] if inside else []
         elif inside:
             if _exists(path, known):
                 layout.masks.append(Mask(path=path))
@@ -111,7 +112,9 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
                              hint="deny the directories that hold such files, or begin the pattern deeper")
     layout.masks += [Mask(path=path) for path in facts.matches]
     if tier == LANDLOCK:
-        layout.bare_secrets += [path for path in facts.matches if any(is_within(path, root) for root in roots)]
+        bare = [path for path in facts.matches if any(is_within(path, root) for root in roots)]
+        layout.bare_secrets += bare
+        layout.bare_places += bare
     layout.weak_secrets += [rule.path for rule in policy.files if rule.access == DENY and rule.glob]
     _compose(composed, known, layout)
     _shown(policy, known, denied, facts.own, layout)
@@ -181,7 +184,7 @@ def _in_snapshot(path: str) -> bool:
 
 def _writable_roots(policy: Policy, known: dict[str, PathFact], layout: Layout, notes: list[str]) -> None:
     taken: set[str] = set()
-    narrowed = _only_readable(policy, known)
+    narrowed = _places(policy, known, READ) | _places(policy, known, DENY)
     rules = [rule for rule in policy.files if rule.access == WRITE]
     for rule in sorted(rules, key=lambda item: item.path):
         found = known.get(rule.path)
@@ -195,16 +198,16 @@ def _writable_roots(policy: Policy, known: dict[str, PathFact], layout: Layout, 
             raise PolicyError(f"writable root {rule.path!r} is neither a directory nor a file",
                               hint="name the directory that holds it")
         if found.real in narrowed:
-            notes.append(f"{rule.path} stays as it is: another rule lets it be read only ({_origin(rule.source)})")
+            notes.append(f"{rule.path} stays as it is: a stricter rule is about it too ({_origin(rule.source)})")
         elif found.real not in taken:
             taken.add(found.real)
             layout.writable.append(Writable(path=found.real, device=found.device, inode=found.inode))
     layout.writable.sort(key=lambda step: step.path)
 
 
-def _only_readable(policy: Policy, known: dict[str, PathFact]) -> frozenset[str]:
-    """Where rules that let something be read, and not written, really lie."""
-    return frozenset([_real(rule.path, known) for rule in policy.files if rule.access == READ and not rule.glob])
+def _places(policy: Policy, known: dict[str, PathFact], access: str) -> frozenset[str]:
+    """Where what the rules of this access name really lies."""
+    return frozenset([_real(rule.path, known) for rule in policy.files if rule.access == access and not rule.glob])
 
 
 def _origin(source: object) -> str:
@@ -299,10 +302,9 @@ def _shown(policy: Policy, known: dict[str, PathFact], denied: list[str], own: t
             covered = any(is_within(path, top) and path != top for top in _COVERED)
             if covered or any(is_within(path, secret) for secret in denied):
                 wanted.append(path)
-    for path in sorted(set(wanted)):
+    for path in sorted(set(wanted).difference(denied, roots, _places(policy, known, DENY))):
         found = known.get(path)
-        exists = found is None or found.kind != fact.MISSING
-        if exists and path not in denied and path not in roots:
+        if found is None or found.kind != fact.MISSING:
             layout.shown.append(path)
 
 
@@ -315,8 +317,13 @@ def _git(policy: Policy, facts: LinuxFacts, tier: str, layout: Layout, notes: li
             layout.git_problem = layout.git_problem or found.problem
         if tier != NAMESPACE:
             continue
-        if layout.readonly and _stays(layout, found.path):
+        if not any(is_within(found.path, root) for root in roots):
             continue
+        if layout.readonly:
+            from sidewall.plan import linux_readonly
+
+            if linux_readonly.holds(layout, found.path):
+                continue
         writes = policy.git == GIT_COMMIT and not facts.overlay and bool(found.common)
         if writes and found.common not in seen:
             seen.add(found.common)
@@ -337,17 +344,13 @@ def _git(policy: Policy, facts: LinuxFacts, tier: str, layout: Layout, notes: li
             layout.protects.append(Protect(path=f"{policy.workspace}/.git"))
 
 
-def _stays(layout: Layout, path: str) -> bool:
-    from sidewall.plan import linux_readonly
-
-    return linux_readonly.holds(layout, path)
-
-
 def _protected(policy: Policy, facts: LinuxFacts, layout: Layout, notes: list[str]) -> None:
     roots = {root.path for root in layout.writable}
     named = {found.path for found in facts.protected}
     steering = [found for found in facts.steering if found.path not in named or found.kind == fact.MISSING]
     for found in (*facts.protected, *steering):
+        if not any(is_within(found.path, above) for above in roots):
+            continue
         root, _, name = found.path.rpartition("/")
         if found.kind == fact.MISSING:
             if found in facts.steering and root not in roots:

@@ -121,7 +121,7 @@ def _landlock(policy: Policy, facts: LinuxFacts, layout: Layout) -> list[Guarant
 
 
 def _places(layout: Layout, why: str) -> str:
-    return f"a rule makes it readable only, but it can be written: {_some(layout.bare_places)} ({why})"
+    return f"a rule lets it not be written, and it can be all the same: {_some(layout.bare_places)} ({why})"
 
 
 def _ports(layout: Layout) -> str:
