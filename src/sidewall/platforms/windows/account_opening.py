@@ -76,10 +76,19 @@ class AccountOpening(Opening):
         """What commands make becomes the user's before the access lists go, so it is noted from here on."""
         wanted = step(self._plan, steps.Ownership)
         if wanted is not None:
+            from sidewall.platforms.windows import ownership_notes as notes
+            from sidewall.platforms.windows.journal import ProcessOwners
             from sidewall.platforms.windows.ownership import Owners
             from sidewall.platforms.windows.store_win32 import Win32Store
 
-            self._undo.append(Owners(self._api, Win32Store(self._api), wanted, account).give_back)
+            with tokens.own(self._api) as token:
+                place = notes.directory(self._api.userenv.GetUserProfileDirectoryW(token))
+            store, processes = Win32Store(self._api), ProcessOwners(self._api)
+            # What a cell that crashed left is seen to first.
+            notes.recover(self._api, place, processes, store)
+            noted = notes.note(self._api, place, processes, wanted, account, wanted.owner)
+            self._undo.append(Owners(self._api, store, wanted, account,
+                                     lambda: notes.forget(self._api, noted)).give_back)
 
     def _filters(self, user: Sid) -> None:
         """The filters of the plan are there now, and say what they should: set-up made them, and anybody who is an

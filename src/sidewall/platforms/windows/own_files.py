@@ -31,7 +31,8 @@ if TYPE_CHECKING:
         def undo_all(self) -> tuple[Held, ...]: ...
 
 LISTS, LOG, KEPT = "access-lists", "audit", "quarantine"
-KINDS = {LISTS: "access-list", LOG: "log", KEPT: "quarantine", "trust.json": "trust", "trust.json.lock": "trust"}
+KINDS = {"owners": "ownership", LISTS: "access-list", LOG: "log", KEPT: "quarantine", "trust.json": "trust",
+         "trust.json.lock": "trust"}
 
 
 class OwnFiles:
@@ -126,13 +127,21 @@ def _remove(path: str, done: list[str], left: list[str]) -> None:
 
 def native(machine: Machine, *, keep_log: bool = False) -> OwnFiles:
     """This user's, by the token of this process.  Raises Win32Error."""
-    from sidewall.platforms.windows import acls, facts, lease
+    from sidewall.platforms.windows import acls, facts, lease, ownership_notes
+    from sidewall.platforms.windows.journal import ProcessOwners
+    from sidewall.platforms.windows.store_win32 import Win32Store
 
     home = machine.caller().home
     journal = lease.directory(home)
     temp = facts.temporary_parent(home)
-    return OwnFiles(acls.native(machine.api, journal), journal.rpartition("\\")[0], temp,
-                    lambda: temporary.recover(machine.api, temp) if temp else (), keep_log=keep_log)
+
+    def recover() -> tuple[str, ...]:
+        held = ownership_notes.recover(machine.api, ownership_notes.directory(home), ProcessOwners(machine.api),
+                                       Win32Store(machine.api))
+        return (*[f"left {one.path}: {one.reason}" for one in held],
+                *(temporary.recover(machine.api, temp) if temp else ()))
+
+    return OwnFiles(acls.native(machine.api, journal), journal.rpartition("\\")[0], temp, recover, keep_log=keep_log)
 
 
 __all__ = ["OwnFiles", "native"]

@@ -33,7 +33,7 @@ from sidewall.platforms.windows.win32_paths import verbatim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from sidewall.nt.sid import Sid
     from sidewall.plan.windows_steps import Ownership
@@ -131,9 +131,12 @@ class NewNames:
 
 
 class Owners:
-    """Watches the roots of an Ownership step from now on; ``give_back`` at the end, when nothing runs any more."""
+    """Watches the roots of an Ownership step from now on; ``give_back`` at the end, when nothing runs any more, and
+    then ``over`` is called."""
 
-    def __init__(self, api: Api, store: SecurityStore, step: Ownership, account: Sid) -> None:
+    def __init__(self, api: Api, store: SecurityStore, step: Ownership, account: Sid,
+                 over: Callable[[], object] = lambda: None) -> None:
+        self._over = over
         self._store = store
         self._owner = step.owner
         self._account = account
@@ -147,12 +150,14 @@ class Owners:
                 self._watched.append((root, None))
 
     def give_back(self) -> tuple[Held, ...]:
-        """What could not be given back.  Idempotent.  Raises nothing of ours."""
+        """What could not be given back.  Idempotent.  Raises what ``over`` raises."""
         watched, self._watched = self._watched, []
         held: list[Held] = []
         for root, names in watched:
             told = names.told() if names is not None else None
             held += give_back(self._store, root, self._owner, self._account, told)
+        if watched:
+            self._over()
         return tuple(held)
 
 

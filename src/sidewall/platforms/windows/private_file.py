@@ -57,13 +57,18 @@ def read(api: Api, path: str) -> bytes | None:
         return data
 
 
-def write(api: Api, directory: str, name: str, data: bytes, owner: Sid) -> None:
-    """Puts the file into a directory, which is made when it is missing.  Raises Win32Error."""
+def make_directory(api: Api, path: str, owner: Sid) -> None:
+    """Makes a directory of this kind unless there is one.  Raises Win32Error."""
     try:
-        api.kernel32.CreateDirectoryW(directory, security=parse(sddl(owner, directory=True)).to_bytes())
+        api.kernel32.CreateDirectoryW(path, security=parse(sddl(owner, directory=True)).to_bytes())
     except ApiError as error:
         if error.code != EXISTS:
             raise
+
+
+def write(api: Api, directory: str, name: str, data: bytes, owner: Sid) -> None:
+    """Puts the file into a directory, which is made when it is missing.  Raises Win32Error."""
+    make_directory(api, directory, owner)
     path = f"{directory}\\{name}"
     passing = f"{path}.{os.urandom(6).hex()}"
     try:
@@ -105,4 +110,4 @@ def names(api: Api, directory: str) -> tuple[str, ...] | None:
         return tuple(sorted([one.name for one in api.kernel32.DirectoryEntries(opened) if one.name not in (".", "..")]))
 
 
-__all__ = ["names", "read", "remove", "sddl", "write"]
+__all__ = ["make_directory", "names", "read", "remove", "sddl", "write"]

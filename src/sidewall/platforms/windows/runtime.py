@@ -41,7 +41,7 @@ SCHEMA = 1
 KEPT_SECONDS = 7 * 86_400
 """For which a version that is not used stays: two installations of Sidewall do not remove each other's."""
 UNFINISHED_SECONDS = 3600
-EXISTS, DENIED, SHARED = 183, 5, 32
+DENIED, SHARED = 5, 32
 _WHAT = 0x5
 """OWNER_SECURITY_INFORMATION and DACL_SECURITY_INFORMATION."""
 _LOOK = 0x20000 | 0x80 | 0x100000
@@ -253,8 +253,8 @@ def make(machine: Machine, caller: Caller, group: Sid, contents: Contents) -> st
         digests[one.name] = hashlib.sha256(one.data).digest()
         state.update(one.name.encode("utf-8") + b"\0" + digests[one.name])
     origins = {path: _stamp(path) for path in contents.origins}
-    _directory(api, caller.home + PARENT, private_file.sddl(caller.user, directory=True))
-    _directory(api, caller.home + PLACE, private_file.sddl(caller.user, directory=True))
+    for above in (PARENT, PLACE):
+        private_file.make_directory(api, caller.home + above, caller.user)
     # The random part: one that is damaged and in use is in nobody's way.
     directory = f"{caller.home}{PLACE}\\{state.hexdigest()[:16]}-{os.urandom(4).hex()}"
     api.kernel32.CreateDirectoryW(directory, security=parse(sddl(caller.user, group, directory=True)).to_bytes())
@@ -273,14 +273,6 @@ def make(machine: Machine, caller: Caller, group: Sid, contents: Contents) -> st
             pass  # it has no manifest, and goes when it is an hour old
         raise
     return directory
-
-
-def _directory(api: Api, path: str, wanted: str) -> None:
-    try:
-        api.kernel32.CreateDirectoryW(path, security=parse(wanted).to_bytes())
-    except ApiError as error:
-        if error.code != EXISTS:
-            raise
 
 
 def _write(api: Api, path: str, data: bytes, security: bytes) -> tuple[int, ...]:

@@ -1,0 +1,102 @@
+"""Whose files a crashed cell left behind: noted before commands run, and given back by the next one.
+
+Knows: one small file a cell, named after the process that keeps it open.  Must not know: how an owner is changed
+(``ownership``), access lists.
+
+After a crash nobody knows which names came to be, so everything below the roots is looked at then, once.
+"""
+
+from __future__ import annotations
+
+import os
+
+from sidewall.errors import SidewallError
+from sidewall.nt.errors import NtError
+from sidewall.nt.sid import Sid
+from sidewall.platforms.windows import ownership, private_file
+from sidewall.platforms.windows.errors import ApiError
+from sidewall.platforms.windows.journal_records import Owner
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sidewall.plan.windows_steps import Ownership
+    from sidewall.platforms.contract import Held
+    from sidewall.platforms.windows.api import Api
+    from sidewall.platforms.windows.journal import Owners as Processes
+    from sidewall.platforms.windows.store import SecurityStore
+
+NAME = "owners"
+HEAD = "sidewall-owners-1"
+
+
+def directory(home: str) -> str:
+    """Where the notes of a user lie."""
+    return rf"{home}\AppData\Local\sidewall\state\{NAME}"
+
+
+def note(api: Api, place: str, processes: Processes, step: Ownership, account: Sid, user: Sid) -> str:
+    """Notes that this process has a cell open whose account makes files below the roots; the note's path.
+
+    ``user`` owns the note.  Raises Win32Error.
+    """
+    own = processes.own()
+    name = f"{own.pid}-{own.created:x}-{os.urandom(6).hex()}"
+    text = "\n".join([HEAD, step.owner, account, *step.roots])
+    for above in (place.rpartition("\\")[0].rpartition("\\")[0], place.rpartition("\\")[0]):
+        private_file.make_directory(api, above, user)
+    private_file.write(api, place, name, text.encode("utf-8", "surrogatepass"), user)
+    return f"{place}\\{name}"
+
+
+def forget(api: Api, path: str) -> None:
+    """Takes a note back.  Raises Win32Error."""
+    private_file.remove(api, path)
+
+
+def recover(api: Api, place: str, processes: Processes, store: SecurityStore) -> tuple[Held, ...]:
+    """Gives back what cells of processes made that are no more; what could not be.  Raises nothing of ours.
+
+    A note goes once it was followed: what its user may not take over he may not the next time either.
+    """
+    held: list[Held] = []
+    for name in _names(api, place):
+        pid, _, rest = name.partition("-")
+        created = rest.partition("-")[0]
+        try:
+            crashed = Owner(pid=int(pid), created=int(created, 16))
+        except ValueError:
+            continue  # half a note: nothing ran yet
+        if processes.alive(crashed):
+            continue
+        path = f"{place}\\{name}"
+        try:
+            told = _read(api, path)
+            if told is not None:
+                owner, account, roots = told
+                for root in roots:
+                    held += ownership.give_back(store, root, owner, account, None)
+            private_file.remove(api, path)
+        except SidewallError:
+            continue
+    return tuple(held)
+
+
+def _names(api: Api, place: str) -> tuple[str, ...]:
+    try:
+        return private_file.names(api, place) or ()
+    except ApiError:
+        return ()
+
+
+def _read(api: Api, path: str) -> tuple[Sid, Sid, list[str]] | None:
+    """Owner, account and roots; None of what is no note.  Raises Win32Error, MachineError."""
+    data = private_file.read(api, path) or b""
+    try:
+        head, *rest = data.decode("utf-8", "surrogatepass").split("\n")
+        owner, account = Sid(rest[0]), Sid(rest[1])
+    except (NtError, ValueError, IndexError):
+        return None
+    return (owner, account, rest[2:]) if head == HEAD else None
+
+
+__all__ = ["NAME", "directory", "forget", "note", "recover"]

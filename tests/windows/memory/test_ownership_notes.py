@@ -1,0 +1,108 @@
+"""A cell that crashed left files of its account: the next one gives them back, and nothing of a living cell."""
+
+from __future__ import annotations
+
+import pytest
+from tests.plan.windows.proving import OFFLINE, USER
+from tests.windows.acl_machines import Machine, command_token
+from tests.windows.acl_scenes import WORK, plan, world
+from tests.windows.memory.windows import ANN, Windows
+
+from sidewall.errors import MachineError
+from sidewall.nt.sid import Sid
+from sidewall.plan.windows_steps import Ownership
+from sidewall.platforms.windows import ownership_notes as notes
+from sidewall.platforms.windows.journal_records import Owner
+from sidewall.platforms.windows.store_memory import MemoryStore
+
+ACCOUNT = Sid(OFFLINE)
+STEP = Ownership(roots=(WORK,), owner=Sid(USER))
+PLACE = notes.directory(r"C:\Users\ann")
+
+
+class Processes:
+    """This one is number ``pid``; the living ones are known."""
+
+    def __init__(self, pid: int, *living: int) -> None:
+        self.pid = pid
+        self.living = {pid, *living}
+
+    def own(self) -> Owner:
+        return Owner(pid=self.pid, created=0x1234)
+
+    def alive(self, owner: Owner) -> bool:
+        return owner.pid in self.living and owner.created == 0x1234
+
+
+def machine() -> Machine:
+    made = Machine.of(world())
+    made.process().lists.apply(plan())
+    made.create(f"{WORK}\\src\\left", command_token(plan()))
+    return made
+
+
+def owner(made: Machine) -> Sid | None:
+    node = made.disk.tree.get(f"{WORK}\\src\\left")
+    assert node is not None and node.sd is not None
+    return node.sd.owner
+
+
+def recover(windows: Windows, made: Machine, processes: Processes) -> object:
+    return notes.recover(windows.machine().api, PLACE, processes, MemoryStore(made.disk, made.token))
+
+
+def test_what_a_crashed_cell_left_is_given_back_once() -> None:
+    windows, made = Windows(), machine()
+    notes.note(windows.machine().api, PLACE, Processes(10), STEP, ACCOUNT, ANN)
+    assert recover(windows, made, Processes(11, 10)) == ()
+    assert owner(made) == ACCOUNT, "that cell is open"
+    assert recover(windows, made, Processes(11)) == ()
+    assert owner(made) == STEP.owner
+    assert not [path for path in windows.files if path.startswith(PLACE.upper() + "\\")]
+
+
+def test_another_process_of_the_same_number_is_another() -> None:
+    windows, made = Windows(), machine()
+    processes = Processes(10)
+    path = notes.note(windows.machine().api, PLACE, processes, STEP, ACCOUNT, ANN)
+    entry = windows.files.pop(path.upper())
+    windows.files[path.upper().replace("10-1234", "10-9999")] = entry
+    assert recover(windows, made, processes) == ()
+    assert owner(made) == STEP.owner
+
+
+def test_a_cell_that_ended_leaves_no_note() -> None:
+    windows = Windows()
+    api = windows.machine().api
+    path = notes.note(api, PLACE, Processes(10), STEP, ACCOUNT, ANN)
+    assert path.upper() in windows.files
+    notes.forget(api, path)
+    assert path.upper() not in windows.files
+    assert recover(windows, machine(), Processes(11)) == ()
+
+
+@pytest.mark.parametrize("data", [b"", b"x", b"sidewall-owners-1", b"sidewall-owners-1\nS-1-1-0", b"\xff\xfe\n\n\n",
+                                  b"sidewall-owners-1\nno sid\nneither\nC:\\Users\\u\\w"])
+def test_what_is_no_note_does_nothing(data: bytes) -> None:
+    windows, made = Windows(), machine()
+    path = notes.note(windows.machine().api, PLACE, Processes(10), STEP, ACCOUNT, ANN)
+    windows.files[path.upper()].data = data
+    assert recover(windows, made, Processes(11)) == ()
+    assert owner(made) == ACCOUNT
+
+
+def test_a_failure_at_any_call_stops_nothing() -> None:
+    for number in range(40):
+        windows, made = Windows(), machine()
+        api = windows.machine().api
+        windows.fail_at = number
+        try:
+            notes.note(api, PLACE, Processes(10), STEP, ACCOUNT, ANN)
+        except MachineError:
+            pass
+        recover(windows, made, Processes(11))
+        windows.fail_at = -1
+        recover(windows, made, Processes(11))
+        names = [path for path in windows.files if path.startswith(PLACE.upper() + "\\")]
+        assert not names, number
+        windows.calls.clear()
