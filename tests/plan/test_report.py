@@ -188,6 +188,13 @@ def test_repositories_that_are_not_trusted_are_told() -> None:
     assert any("hidden path" in note for note in plan.notes)
 
 
+def test_a_git_directory_that_cannot_be_kept_read_only_is_told() -> None:
+    about = policy(git="read-only")
+    assert "read-only" not in line(compiled(about), "protected-names").reason
+    assert "read-only" in line(compiled(about, **refused()), "protected-names").reason
+    assert "read-only" not in line(compiled(**refused()), "protected-names").reason
+
+
 def test_unmet_and_order() -> None:
     plan = compiled(**refused())
     report = tuple(entry.replace(required=True) for entry in plan.guarantees)

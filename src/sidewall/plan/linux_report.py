@@ -11,7 +11,7 @@ from sidewall.plan.facts import LinuxFacts
 from sidewall.plan.guarantees import ADVISORY, ENFORCED, OPEN, PARTIAL, Guarantee, in_order
 from sidewall.plan.linux_paths import Layout
 from sidewall.plan.steps import NAMESPACE
-from sidewall.policy.model import GUARANTEES, NETWORK_ON, Policy
+from sidewall.policy.model import GIT_COMMIT, GUARANTEES, NETWORK_ON, Policy
 
 _NAMESPACE_REMEDY = "allow user namespaces: `sidewall doctor` names the setting for this machine"
 
@@ -106,7 +106,10 @@ def _landlock(policy: Policy, facts: LinuxFacts, layout: Layout) -> list[Guarant
         _line("metadata-outside", OPEN, "none", "Landlock does not cover mode, owner, times and attributes",
               _NAMESPACE_REMEDY),
         _line("protected-names", PARTIAL, "recorded, compared after each command, put back",
-              "between two checks a program outside can meet what the command wrote", _NAMESPACE_REMEDY),
+              "between two checks a program outside can meet what the command wrote" + (
+                  "" if policy.git == GIT_COMMIT else
+                  '; git = "read-only" is not held: objects, references and the index can be changed, and stay so'),
+              _NAMESPACE_REMEDY),
         egress, loopback, resolution,
         _line("unix-sockets-and-pipes", ENFORCED, "the keeper answers each connect; seccomp: no datagrams",
               _sockets(layout) + "; sockets of the cell's own cannot be connected to") if layout.sockets else
