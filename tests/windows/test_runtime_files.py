@@ -79,6 +79,16 @@ def test_nothing_of_the_outside_is_among_the_modules(whole: runtime_files.Conten
     assert not library & heavy, "the program inside starts in a moment, and can do little"
 
 
+def test_the_modules_are_on_the_list_and_no_others(whole: runtime_files.Contents) -> None:
+    """Whoever lets the program inside import more, or less, says so by changing the list."""
+    listed = (Path(__file__).parent / "runtime_modules.txt").read_text(encoding="utf-8").split()
+    assert listed == sorted(listed)
+    of_ours = [name for name in whole.modules if name.partition(".")[0] == "sidewall"]
+    assert of_ours == [name for name in listed if name.partition(".")[0] == "sidewall"]
+    if sys.version_info[:2] == (3, 11):  # each version imports in its own way; ours do not
+        assert list(whole.modules) == listed
+
+
 def test_every_module_is_compiled_code_without_a_path_of_the_user(whole: runtime_files.Contents) -> None:
     archive = archive_of(whole)
     assert len(archive.namelist()) > 30
