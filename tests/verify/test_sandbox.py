@@ -30,6 +30,7 @@ HERE = Path(__file__).resolve().parents[2]
 MAY_LACK = {
     "an address that is not a loopback one": ("L-072 own", "L-076 own", "L-077 own", "LX-21 own", "L-072 route"),
     "IPv6": ("L-074 six", "L-078 six"),
+    "a 32-bit entry, multipath TCP": ("L-059 entry", "L-063 paths"),
     "a file system with attributes": ("L-015 attribute", "L-007 flags", "LX-17 unnamed"),
     "what containers and hardened kernels refuse": (
         "L-043 key", "LX-23 counter", "L-101 ring", "L-101 trace", "L-102 user", "L-102 mount", "L-049 memory",

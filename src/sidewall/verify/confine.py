@@ -10,10 +10,11 @@ import sys
 
 from sidewall.errors import MachineError
 from sidewall.policy.decide import decide
+from sidewall.policy.environ import filter_environ
 from sidewall.policy.model import DENY, NETWORK_OFF, NETWORK_ON, READ, WRITE, FileRule, Request, Source
 from sidewall.policy.paths import is_within
 from sidewall.verify.probe import WORKS
-from sidewall.verify.scene import SECRETS
+from sidewall.verify.scene import SECRETS, TOKEN_VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ def allowed(policy: Policy, probe: Probe, scene: Scene) -> str:
             return "the policy lets commands read it"
         if name == "name" and decide(policy, Request(action=READ, target=_at(scene, ".ssh"))).allowed:
             return "the policy lets commands read it"
-        if name == "token" and policy.environ.inherit == "all":
-            return "the policy passes the whole environment"
+        if name == "token" and filter_environ(policy.environ, {TOKEN_VARIABLE: "x"}):
+            return "the policy passes variables of such a name"
     return ""
 
 

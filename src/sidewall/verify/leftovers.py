@@ -17,8 +17,8 @@ import time
 from sidewall.errors import MachineError
 
 PREFIX = ".sidewall-verify-"
-SHARED = tuple(dict.fromkeys((tempfile.gettempdir(), "/dev/shm") if sys.platform != "win32" else
-                             (tempfile.gettempdir(),)))
+ROOT = os.environ.get("SYSTEMDRIVE", "C:") + "\\"
+SHARED = (tempfile.gettempdir(), ROOT if sys.platform == "win32" else "/dev/shm")
 """Places beside the scene's directory in which it has files; their names begin with the scene's."""
 _LOCK, _STOP = "lock", "stop"
 _FRESH_SECONDS = 60
@@ -75,8 +75,9 @@ def remove(base: str) -> None:
         except OSError:
             continue
         for each in found:
+            path = os.path.join(place, each)
             try:
-                os.remove(os.path.join(place, each))
+                os.rmdir(path) if os.path.isdir(path) else os.remove(path)
             except OSError:
                 pass
     if sys.platform == "win32":

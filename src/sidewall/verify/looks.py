@@ -168,9 +168,10 @@ def _tuned(stage: Stage, _: str) -> bool:
 
 
 _KINDS: dict[str, Callable[[Stage, str], bool]] = {
-    "content": _content, "exists": _exists, "gone": _gone, "changed": _changed, "larger": _larger, "output": _output,
+    "content": _content, "arrives": _content, "exists": _exists, "gone": _gone, "changed": _changed,
+    "larger": _larger, "output": _output,
     "printed": _printed, "told": _told, "received": _received, "beats": _beats, "left": _left, "ended": _ended,
     "memory": _memory, "tuned": _tuned,
 }
 KINDS = tuple(_KINDS)
-_BY_ITSELF = ("received", "ended", "beats")
+_BY_ITSELF = ("arrives", "received", "ended", "beats")

@@ -5,6 +5,8 @@ Knows: what is tried, and what its effect would be.  Must not know: how it is he
 
 from __future__ import annotations
 
+import platform
+
 from sidewall.verify.probe import Probe
 from sidewall.verify.probes_linux_files import SYSCALL
 from sidewall.verify.probes_network import SEND, egress, loopback, resolvers
@@ -19,14 +21,48 @@ EGRESS = [
     _sent("L-076 own", "network-egress", "TCP to the machine's own address, connecting by sending", "own4",
           "send(IN, TCP, (address, own4), fast=True)"),
 ]
+_MULTIPATH = """
+with socket.socket(IN, TCP, 262) as line:
+    line.settimeout(2)
+    line.connect(("127.0.0.1", tcp4))
+    line.sendall(nonce.encode())
+"""
 LOOPBACK = [
     *loopback("L-072 loopback", "L-074 six", "L-077 loopback", "L-078 six"),
     _sent("L-073 mapped", "network-host-loopback", "TCP to ::ffff:127.0.0.1", "tcp4",
           "send(IN6, TCP, ('::ffff:127.0.0.1', tcp4))"),
+    _sent("L-063 paths", "network-host-loopback", "multipath TCP to 127.0.0.1", "tcp4", _MULTIPATH),
     _sent("L-075 zero", "network-host-loopback", "TCP to 0.0.0.0", "tcp4", "send(IN, TCP, ('0.0.0.0', tcp4))"),
     _sent("L-076 loopback", "network-host-loopback", "TCP Fast Open to 127.0.0.1", "tcp4",
           "send(IN, TCP, ('127.0.0.1', tcp4), fast=True)"),
 ]
+
+_OLD_ENTRY = """
+import ctypes, mmap, struct
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+# Below 4 GiB, where 32-bit pointers reach: code, then data.
+page = libc.mmap(None, 8192, 7, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40, -1, 0)
+# push rbx; mov eax, edi; mov ebx, esi; xchg ecx, edx; int 0x80; movsxd rax, eax; pop rbx; ret
+code = bytes.fromhex("53 89f8 89f3 87ca cd80 4863c0 5b c3")
+ctypes.memmove(page, code, len(code))
+entry = ctypes.CFUNCTYPE(ctypes.c_long, *[ctypes.c_uint32] * 4)(page)
+def call(*words):
+    result = entry(*words)
+    if result < 0:
+        raise OSError(-result, os.strerror(-result))
+    return result
+where = struct.pack("=H", 2) + tcp4.to_bytes(2, "big") + socket.inet_aton("127.0.0.1") + bytes(8)
+ctypes.memmove(page + 4096, where, 16)
+ctypes.memmove(page + 4200, nonce.encode(), len(nonce))
+line = call(359, 2, 1, 0)
+call(362, line, page + 4096, 16)
+call(4, line, page + 4200, len(nonce))
+"""
+"""A connection made by the 32-bit entry of x86 (``int 0x80``), whose calls have other numbers."""
+if platform.machine() == "x86_64":
+    LOOPBACK.append(_sent("L-059 entry", "network-host-loopback", "TCP by the 32-bit entry", "tcp4", _OLD_ENTRY))
 
 _LIBRARY = """
 import ctypes, struct

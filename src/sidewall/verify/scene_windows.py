@@ -1,4 +1,4 @@
-"""What only a scene on Windows has: victims, a registry key, a pipe, a mailslot, shared memory, a window.
+"""What only a scene on Windows has: victims, what listens there, secrets that Windows keeps.
 
 Knows: Windows, by the functions that Python has and by ctypes.  Must not know: what a probe does with them.
 """
@@ -12,11 +12,12 @@ import tempfile
 import threading
 
 from sidewall.errors import MachineError
+from sidewall.verify import leftovers
+from sidewall.verify import scene_windows_objects as objects
 from sidewall.verify.scene import Scene
 
 if sys.platform == "win32":
     import ctypes
-    import mmap
     import winreg
     from ctypes import wintypes
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from sidewall.verify.stage import Stage
 
-SIZE = 1 << 16
 _VICTIM = """
 import ctypes, msvcrt, os, sys
 space = ctypes.create_string_buffer(sys.argv[1].encode(), 64)
@@ -41,167 +41,63 @@ for line in sys.stdin:
 
 if sys.platform == "win32":
 
-    class RegistryKey:
-        """A key of the user's own.  Raises OSError."""
+    class Blob(ctypes.Structure):
+        """DATA_BLOB."""
 
-        def __init__(self, unique: str) -> None:
-            self.name = rf"Software\{unique}"
-            winreg.CreateKey(winreg.HKEY_CURRENT_USER, self.name).Close()
+        _fields_ = [("size", wintypes.DWORD), ("data", ctypes.c_void_p)]
 
-        def heap(self) -> bytes:
-            found: list[str] = []
-            for path in _keys_below(self.name):
-                with winreg.OpenKey(winreg.HKEY_CURRENT_USER, path) as key:
-                    found += [winreg.EnumValue(key, index)[0] for index in range(winreg.QueryInfoKey(key)[1])]
-            return "\n".join(found).encode()
+    class Credential(ctypes.Structure):
+        """CREDENTIALW."""
 
-        def close(self) -> None:
-            """It goes with the scene's files."""
+        _fields_ = [("flags", wintypes.DWORD), ("kind", wintypes.DWORD), ("target", wintypes.LPWSTR),
+                    ("comment", wintypes.LPWSTR), ("written", ctypes.c_uint64), ("size", wintypes.DWORD),
+                    ("data", ctypes.c_void_p), ("persist", wintypes.DWORD), ("count", wintypes.DWORD),
+                    ("attributes", ctypes.c_void_p), ("alias", wintypes.LPWSTR), ("user", wintypes.LPWSTR)]
 
-    def _keys_below(path: str) -> list[str]:
-        """A key of the user's and what is below it, the deepest first; none when it is not there."""
-        try:
-            with winreg.OpenKey(winreg.HKEY_CURRENT_USER, path) as key:
-                inner = [winreg.EnumKey(key, index) for index in range(winreg.QueryInfoKey(key)[0])]
-        except FileNotFoundError:
-            return []
-        return [*(one for name in inner for one in _keys_below(rf"{path}\{name}")), path]
+    def protected(text: str) -> str:
+        """``text`` as only this user can decrypt it, in hexadecimal.  Raises OSError."""
+        library = ctypes.WinDLL("crypt32", use_last_error=True)
+        data = ctypes.create_string_buffer(text.encode())
+        given, got = Blob(len(text), ctypes.addressof(data)), Blob()
+        if not library.CryptProtectData(ctypes.byref(given), None, None, None, None, 1, ctypes.byref(got)):
+            raise ctypes.WinError(ctypes.get_last_error())
+        found = ctypes.string_at(got.data, got.size).hex()
+        ctypes.WinDLL("kernel32").LocalFree(ctypes.c_void_p(got.data))
+        return found
+
+    def store(name: str, text: str) -> str:
+        """A credential of this logon session's; its name.  Raises OSError."""
+        library = ctypes.WinDLL("advapi32", use_last_error=True)
+        data = ctypes.create_string_buffer(text.encode())
+        made = Credential(kind=1, target=name, size=len(text), data=ctypes.addressof(data), persist=1, user="verify")
+        if not library.CredWriteW(ctypes.byref(made), 0):
+            raise ctypes.WinError(ctypes.get_last_error())
+        return name
 
     def forget(unique: str) -> None:
-        """Takes away the key of a scene."""
-        for path in _keys_below(rf"Software\{unique}"):
+        """Takes away the key, the credential and the tasks of a scene."""
+        ctypes.WinDLL("advapi32").CredDeleteW(unique, 1, 0)
+        _forget_tasks(unique)
+        for path in objects.keys_below(rf"Software\{unique}"):
             try:
                 winreg.DeleteKey(winreg.HKEY_CURRENT_USER, path)
             except OSError:
                 pass
 
-    class Mapping:
-        """Shared memory with a name."""
-
-        def __init__(self, unique: str) -> None:
-            self.name = unique
-            self._space = mmap.mmap(-1, SIZE, tagname=unique)
-
-        def heap(self) -> bytes:
-            return self._space[:]
-
-        def close(self) -> None:
-            self._space.close()
-
-    class Pipe:
-        """A named pipe that takes one client after the other.  Raises OSError."""
-
-        def __init__(self, unique: str) -> None:
-            import _winapi
-
-            self.name = rf"\\.\pipe\{unique}"
-            self._heap = b""
-            self._ending = False
-            self._next = self._instance(first=True)
-            self._reader = threading.Thread(target=self._serve, daemon=True)
-            self._close = _winapi.CloseHandle
-            self._reader.start()
-
-        def _instance(self, *, first: bool = False) -> int:
-            import _winapi
-
-            inbound = 0x1 | (0x80000 if first else 0)
-            return int(_winapi.CreateNamedPipe(self.name, inbound, 0, 255, 0, 4096, 0, 0))
-
-        def _serve(self) -> None:
-            import _winapi
-
-            while not self._ending:
-                handle = self._next
-                try:
-                    _winapi.ConnectNamedPipe(handle)
-                except OSError:  # it came and went
-                    pass
-                self._next = self._instance()
-                try:
-                    while True:
-                        self._heap += _winapi.ReadFile(handle, 4096)[0]
-                except OSError:
-                    self._close(handle)
-
-        def heap(self) -> bytes:
-            return self._heap
-
-        def close(self) -> None:
-            self._ending = True
-            try:
-                os.close(os.open(self.name, os.O_WRONLY))
-                self._reader.join(5)
-            except OSError:
-                pass
-            self._close(self._next)
-
-    class Mailslot:
-        """A mailslot.  Raises OSError."""
-
-        def __init__(self, unique: str) -> None:
-            self.name = rf"\\.\mailslot\{unique}"
-            self._heap = b""
-            self._lock = threading.Lock()
-            self._kernel = kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-            kernel.CreateMailslotW.restype = ctypes.c_void_p
-            self._slot = kernel.CreateMailslotW(self.name, 0, 0, None)
-            if self._slot in (None, ctypes.c_void_p(-1).value):
-                raise ctypes.WinError(ctypes.get_last_error())
-
-        def heap(self) -> bytes:
-            space, size = ctypes.create_string_buffer(4096), wintypes.DWORD()
-            with self._lock:
-                while self._kernel.ReadFile(ctypes.c_void_p(self._slot), space, 4096, ctypes.byref(size), None):
-                    self._heap += space.raw[:size.value] + b"\n"
-                return self._heap
-
-        def close(self) -> None:
-            self._kernel.CloseHandle(ctypes.c_void_p(self._slot))
-
-    class Window:
-        """A hidden window with a title; numbers that are posted to it stand for the stages that they are of."""
-
-        MESSAGE, QUIT = 0x8001, 0x12
-
-        def __init__(self, title: str, nonce: Callable[[int], str]) -> None:
-            self._title, self._nonce = title, nonce
-            self._heap = b""
-            self._made = threading.Event()
-            self._window = self._thread_id = 0
-            self._user = ctypes.WinDLL("user32", use_last_error=True)
-            self._thread = threading.Thread(target=self._pump, daemon=True)
-            self._thread.start()
-            if not self._made.wait(10) or not self._window:
-                raise OSError("no window can be made")
-
-        def _pump(self) -> None:
-            user = self._user
-            self._thread_id = ctypes.WinDLL("kernel32").GetCurrentThreadId()
-            user.CreateWindowExW.restype = ctypes.c_void_p
-            self._window = user.CreateWindowExW(0, "STATIC", self._title, 0, 0, 0, 1, 1, None, None, None, None) or 0
-            self._made.set()
-            message = wintypes.MSG()
-            while self._window and user.GetMessageW(ctypes.byref(message), None, 0, 0) > 0:
-                if message.message == self.MESSAGE:
-                    self._heap += self._nonce(int(message.wParam)).encode() + b"\n"
-            user.DestroyWindow(ctypes.c_void_p(self._window))
-
-        def heap(self) -> bytes:
-            return self._heap
-
-        def close(self) -> None:
-            self._user.PostThreadMessageW(self._thread_id, self.QUIT, 0, 0)
-            self._thread.join(5)
-
-    def _desktop() -> str:
-        """The name of this thread's desktop."""
-        user = ctypes.WinDLL("user32", use_last_error=True)
-        user.GetThreadDesktop.restype = ctypes.c_void_p
-        mine = user.GetThreadDesktop(ctypes.WinDLL("kernel32").GetCurrentThreadId())
-        space, size = ctypes.create_unicode_buffer(300), wintypes.DWORD()
-        user.GetUserObjectInformationW(ctypes.c_void_p(mine), 2, space, 600, ctypes.byref(size))
-        return space.value
+    def _forget_tasks(unique: str) -> None:
+        """The tasks that are called after the scene."""
+        # By its path: the current directory is the user's workspace, where a command may have put one of that name.
+        program = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "schtasks.exe")
+        try:
+            done = subprocess.run([program, "/query", "/fo", "csv", "/nh"], check=False, timeout=60,
+                                  capture_output=True)
+            for line in done.stdout.decode("mbcs", "replace").splitlines():
+                name = line.partition(",")[0].strip('"')
+                if name.startswith("\\" + unique):
+                    subprocess.run([program, "/delete", "/tn", name, "/f"], check=False, timeout=60,
+                                   capture_output=True)
+        except (OSError, subprocess.TimeoutExpired):
+            return
 
     class WindowsScene(Scene):
         """The scene on Windows."""
@@ -211,9 +107,9 @@ if sys.platform == "win32":
             self._lock = threading.Lock()
             unique = self.targets["unique"]
             makers: dict[str, Callable[[], Any]] = {
-                "registry": lambda: RegistryKey(unique), "mapping": lambda: Mapping(unique),
-                "pipe": lambda: Pipe(unique), "mailslot": lambda: Mailslot(unique),
-                "window": lambda: Window(self.secret("title"), lambda number: self.stages[number].nonce),
+                "registry": lambda: objects.RegistryKey(unique), "mapping": lambda: objects.Mapping(unique),
+                "pipe": lambda: objects.Pipe(unique), "mailslot": lambda: objects.Mailslot(unique),
+                "window": lambda: objects.Window(self.secret("title"), lambda number: self.stages[number].nonce),
             }
             for name, make in makers.items():
                 try:
@@ -224,9 +120,19 @@ if sys.platform == "win32":
                 self._listeners[name] = made
                 self.targets[name] = getattr(made, "name", name)
             self.targets["title"] = self.secret("title")
-            self.targets["desktop"] = _desktop()
+            self.targets["desktop"] = objects.desktop()
             if not self.targets["desktop"]:
                 self.absent["desktop"] = "this session has no desktop"
+            self.targets["root"] = leftovers.ROOT + unique
+            preparing: dict[str, Callable[[], str]] = {
+                "protected": lambda: protected(self.secret("protected")),
+                "credential": lambda: store(unique, self.secret("credential")),
+            }
+            for name, prepare in preparing.items():
+                try:
+                    self.targets[name] = prepare()
+                except OSError as error:
+                    self.absent[name] = f"Windows keeps no secrets for this user: {error}"
             self.targets["shared"] = os.path.join(tempfile.gettempdir(), unique)
             self._write(self.targets["shared"], "# made up\n")
 

@@ -23,7 +23,7 @@ SOME = (
     "W-FSN-01 write", "W-REG-01 value", "W-FSN-01 attributes", "W-SEC-06 environment", "W-WWR-08 settings",
     "W-NET-01 connect", "W-SEC-05 pipe", "W-IPC-03 slot", "W-IPC-03 memory", "W-PRC-10 end", "W-PRC-02 memory",
     "W-PRC-04 handle", "W-IPC-06 message", "W-IPC-06 desktop", "W-TOK-02 list", "W-PRC-08 outlive", "W-PRC-06 break",
-    "W-FSN-08 names",
+    "W-TOK-04 wear", "W-PRC-03 parent", "W-SEC-02 decrypt", "W-SEC-03 credential", "W-FSN-08 names",
 )
 """Some of each kind: under Wine every program takes a third of a second to start.  `sidewall verify` tries all."""
 
