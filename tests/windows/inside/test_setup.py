@@ -25,17 +25,26 @@ from sidewall.platforms.windows import (
     exchange,
     hiding,
     ledger,
+    logon,
     machine,
     private_file,
     status,
 )
+from sidewall.platforms.windows.constants_process import CREATE_SUSPENDED
 from sidewall.platforms.windows.credentials import Credential, Unreadable
-from sidewall.platforms.windows.errors import Win32Error
+from sidewall.platforms.windows.errors import ApiError, Win32Error
 from sidewall.platforms.windows.machine import Caller, Machine
 from sidewall.platforms.windows.registry import NativeRegistry
+from sidewall.platforms.windows.startup import StartInfo, environment_block
 
 BASE = r"SOFTWARE\SidewallTest"
 OTHER = Sid("S-1-5-21-1-2-3-1001")
+
+
+PLAIN = (Credential(name="sidewall-x-off", sid=OTHER, password=credentials.password(), generation=1, changed=17),
+         Credential(name="sidewall-x-on", sid=Sid("S-1-5-21-1-2-3-1002"), password='a"\\ %PATH%', generation=1,
+                    changed=17))
+"""As set-up makes them: of ASCII."""
 
 
 @pytest.fixture
@@ -120,6 +129,52 @@ def test_credentials_are_kept_and_read_again(here: tuple[Machine, Caller]) -> No
     names = private_file.names(made.api, caller.home + credentials.DIRECTORY)
     assert names == (credentials.FILE,)
     assert private_file.remove(made.api, path) and not private_file.remove(made.api, path)
+
+
+def test_a_password_is_opened_for_a_moment_and_wiped(here: tuple[Machine, Caller]) -> None:
+    made, caller = here
+    credentials.store(made, caller, PLAIN)
+    known = credentials.known(made, caller)
+    for one in PLAIN:
+        stored = known[one.name]
+        assert isinstance(stored, credentials.Stored)
+        assert (stored.sid, stored.generation, stored.changed) == (one.sid, one.generation, one.changed)
+        with credentials.unsealed(made, caller.user, stored) as secret:
+            assert secret.wide.value == one.password
+        assert set(secret.wide[:]) == {"\0"}
+
+
+def test_a_password_that_is_none_is_named(here: tuple[Machine, Caller]) -> None:
+    made, caller = here
+    found = credentials.entries(credentials.protected(made, caller.user, MADE))[MADE[0].name]
+    assert isinstance(found, credentials.Stored)
+    with pytest.raises(MachineError, match="no password"):
+        credentials.unsealed(made, caller.user, found)
+
+
+def test_a_refusal_is_noted_until_there_are_new_passwords(here: tuple[Machine, Caller]) -> None:
+    made, caller = here
+    assert credentials.refusals(made, caller) == {}
+    first = credentials.Refused(sid=PLAIN[0].sid, generation=1, code=1326, when=7)
+    second = credentials.Refused(sid=PLAIN[1].sid, generation=1, code=1909, when=8)
+    credentials.note_refusal(made, caller, first)
+    credentials.note_refusal(made, caller, second)
+    assert credentials.refusals(made, caller) == {first.sid: first, second.sid: second}
+    credentials.store(made, caller, PLAIN)
+    assert credentials.refusals(made, caller) == {}
+
+
+def test_a_password_passes_as_it_is_and_a_failed_logon_does_not_tell_it(here: tuple[Machine, Caller]) -> None:
+    """Wine has no secondary logon; what goes in goes through the real function all the same."""
+    made, caller = here
+    stored = credentials.entries(credentials.protected(made, caller.user, PLAIN))[PLAIN[0].name]
+    assert isinstance(stored, credentials.Stored)
+    info = StartInfo(command_line="cmd.exe", application=made.api.kernel32.GetSystemDirectoryW() + r"\cmd.exe",
+                     environment=environment_block(logon.variables(made.api)), flags=CREATE_SUSPENDED)
+    with credentials.unsealed(made, caller.user, stored) as secret:
+        with pytest.raises(ApiError, match="CreateProcessWithLogonW") as caught:
+            made.api.advapi32.CreateProcessWithLogonW("sidewall-nobody", ".", secret, info)
+    assert PLAIN[0].password not in str(caught.value) and "(secret)" in str(caught.value)
 
 
 def test_another_users_blob_and_a_changed_one_are_unreadable(here: tuple[Machine, Caller]) -> None:
