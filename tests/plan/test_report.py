@@ -195,6 +195,11 @@ def test_a_git_directory_that_cannot_be_kept_read_only_is_told() -> None:
     assert "read-only" not in line(compiled(**refused()), "protected-names").reason
 
 
+def test_a_program_that_could_be_changed_is_told() -> None:
+    for place, told in ((f"{WORK}/.venv", True), ("/opt/sidewall", False)):
+        assert (place in line(compiled(own=(place,), **refused()), "protected-names").reason) == told
+
+
 def test_unmet_and_order() -> None:
     plan = compiled(**refused())
     report = tuple(entry.replace(required=True) for entry in plan.guarantees)

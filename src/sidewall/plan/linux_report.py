@@ -9,7 +9,7 @@ from __future__ import annotations
 from sidewall.plan import rights
 from sidewall.plan.facts import LinuxFacts
 from sidewall.plan.guarantees import ADVISORY, ENFORCED, OPEN, PARTIAL, Guarantee, in_order
-from sidewall.plan.linux_paths import Layout
+from sidewall.plan.linux_paths import Layout, is_within
 from sidewall.plan.steps import NAMESPACE
 from sidewall.policy.model import GIT_COMMIT, GUARANTEES, NETWORK_ON, Policy
 
@@ -96,6 +96,12 @@ def _landlock(policy: Policy, facts: LinuxFacts, layout: Layout) -> list[Guarant
         egress = _line("network-egress", ENFORCED, refused)
         loopback = _line("network-host-loopback", ENFORCED, refused, "loopback inside the cell does not work either")
         resolution = _line("name-resolution", ENFORCED, refused)
+    spoken = "between two checks a program outside can meet what the command wrote"
+    if policy.git != GIT_COMMIT:
+        spoken += '; git = "read-only" is not held: objects, references and the index can be changed, and stay so'
+    own = [place for place in facts.own if any(is_within(place, root.path) for root in layout.writable)]
+    if own:
+        spoken += f"; this program can be changed, since it lies in a writable directory: {_some(own)}"
     missing = "the list of the user's processes and their command lines can be read"
     refused = "seccomp: no ptrace, no shared ipc, no tuning of others"
     processes = _line("outside-processes", PARTIAL if abi >= 6 else OPEN,
@@ -106,10 +112,7 @@ def _landlock(policy: Policy, facts: LinuxFacts, layout: Layout) -> list[Guarant
         _line("metadata-outside", OPEN, "none", "Landlock does not cover mode, owner, times and attributes",
               _NAMESPACE_REMEDY),
         _line("protected-names", PARTIAL, "recorded, compared after each command, put back",
-              "between two checks a program outside can meet what the command wrote" + (
-                  "" if policy.git == GIT_COMMIT else
-                  '; git = "read-only" is not held: objects, references and the index can be changed, and stay so'),
-              _NAMESPACE_REMEDY),
+              spoken, _NAMESPACE_REMEDY),
         egress, loopback, resolution,
         _line("unix-sockets-and-pipes", ENFORCED, "the keeper answers each connect; seccomp: no datagrams",
               _sockets(layout) + "; sockets of the cell's own cannot be connected to") if layout.sockets else
