@@ -20,10 +20,17 @@ from sidewall.platforms.windows.machine import Caller, Machine
 GROUP = Sid("S-1-5-21-1-2-3-1900")
 TELL = """import sys
 import ctypes
-for name in sys.argv[2:]:
+for name in sys.argv[3:]:
     __import__(name)
+def place(name):
+    text = ctypes.create_unicode_buffer(600)
+    handle = ctypes.windll.kernel32.GetModuleHandleW
+    handle.restype = ctypes.c_void_p
+    ctypes.windll.kernel32.GetModuleFileNameW(ctypes.c_void_p(handle(name)), text, 600)
+    return text.value
+loaded = [place(name) for name in sys.argv[2].split()]
 with open(sys.argv[1], "w", encoding="utf-8") as file:
-    print(repr((sys.path, sys.flags.isolated, sys.flags.no_site, sys.prefix,
+    print(repr((loaded, sys.path, sys.flags.isolated, sys.flags.no_site, sys.prefix,
                 sorted((name, getattr(one, "__file__", None) or "") for name, one in sys.modules.items()))), file=file)
 sys.exit(7)
 """
@@ -56,13 +63,16 @@ def test_it_runs_and_takes_nothing_from_anywhere_else(copy: runtime.Runtime, tmp
         (hostile / f"{name}.py").write_text("raise SystemExit(99)\n")
     told = tmp_path / "told"
     environment = {"SystemRoot": os.environ["SYSTEMROOT"], "PYTHONPATH": str(hostile), "PYTHONHOME": sys.base_prefix}
-    words = [copy.python, *runtime_files.FLAGS, copy.start, str(told), *WHOLE]
+    binaries = [name for name in os.listdir(copy.directory) if name.endswith((".dll", ".pyd", ".exe"))]
+    assert len(binaries) >= 4
+    words = [copy.python, *runtime_files.FLAGS, copy.start, str(told), " ".join(binaries), *WHOLE]
     done = subprocess.run(words, env=environment, cwd=hostile, capture_output=True, text=True, timeout=60)
     assert done.returncode == 7, done
-    path, isolated, no_site, prefix, modules = eval(told.read_text(encoding="utf-8"))
+    loaded, path, isolated, no_site, prefix, modules = eval(told.read_text(encoding="utf-8"))
     assert (isolated, no_site) == (1, 1)
     below = os.path.normcase(copy.directory + "\\")
     assert all(os.path.normcase(one + "\\").startswith(below) for one in (*path, prefix)), path
+    assert len(loaded) == len(binaries) and all(os.path.normcase(one).startswith(below) for one in loaded), loaded
     files = [file for _, file in modules if file]
     assert len(files) > 30
     elsewhere = [file for file in files if not os.path.normcase(file).startswith(below)]

@@ -31,6 +31,8 @@ ROOTS = (
     *["encodings." + name for name in ("ascii", "latin_1", "utf_8", "utf_16_le")],
 )
 """What is loaded by name at run time stands here besides the program: facades, and encodings."""
+UNSEEN = ("ctypes._layout",)
+"""Modules of some versions that are imported from C, where no source tells of it."""
 EXTENSIONS = ("_ctypes",)
 FLAGS = ("-I", "-B", "-S", "-X", "utf8")
 """Isolated, writing no compiled files, without ``site``, and with no encoding that the machine's settings choose: the
@@ -109,7 +111,7 @@ def gather(python: Python, package: str, roots: tuple[str, ...] = ROOTS, starter
     """All that the copy needs.  ``package`` is the directory of ``sidewall``.  Raises MachineError."""
     modules = _Modules(python, package)
     try:
-        modules.follow(roots)
+        modules.follow((*roots, *UNSEEN))
         absent = [name for name in roots if name not in modules.seen and os.path.isdir(python.library)]
         if absent:
             raise MachineError(f"this Python cannot be copied for the sandbox's accounts: it has no module "
