@@ -45,9 +45,9 @@ class Probe(Record):
     """``id`` is a row of the catalogue and a word; ``guarantee`` the promise that an effect would break, or ``WORKS``.
 
     ``effect`` is a kind that ``looks`` knows, and what it is about, in which names of the scene stand in braces.
-    ``alone``: nothing else runs meanwhile.  ``tiers``: the only ones in which a tier's report is about it; () is all.
-    ``limits``: it runs in a session of its own with these.  ``late``: the effect is looked for when the session has
-    ended.  ``source`` is what the program needs before it, for instance a function that makes system calls.
+    ``alone``: nothing else runs inside meanwhile.  ``tiers``: the only ones in which a tier's report is about it; () is
+    all.  ``limits``: it runs in a session of its own with these.  ``late``: the effect is looked for when the session
+    has ended.  ``source`` is what the program needs before it, for instance a function that makes system calls.
     """
 
     id: str

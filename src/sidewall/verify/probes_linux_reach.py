@@ -22,10 +22,10 @@ EGRESS = [
           "send(IN, TCP, (address, own4), fast=True)"),
 ]
 _MULTIPATH = """
-with socket.socket(IN, TCP, 262) as line:
-    line.settimeout(2)
-    line.connect(("127.0.0.1", tcp4))
-    line.sendall(nonce.encode())
+line = socket.socket(IN, TCP, 262)
+line.settimeout(2)
+line.connect(("127.0.0.1", tcp4))
+line.sendall(nonce.encode())
 """
 LOOPBACK = [
     *loopback("L-072 loopback", "L-074 six", "L-077 loopback", "L-078 six"),

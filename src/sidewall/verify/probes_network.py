@@ -11,21 +11,23 @@ from __future__ import annotations
 from sidewall.verify.probe import Probe
 
 SEND = """
-import socket
+import _socket as socket
 def send(family, kind, address, *, fast=False):
     if isinstance(address, str) and address[0] == "/" and len(address) >= 100:
         address = f"/proc/self/fd/{os.open(os.path.dirname(address), os.O_RDONLY)}/{os.path.basename(address)}"
-    with socket.socket(family, kind) as line:
-        line.settimeout(None if fast else 2)
-        if fast:
-            line.sendto(nonce.encode(), 0x20000000, address)
-        else:
-            line.connect(address)
-            line.sendall(nonce.encode())
+    line = socket.socket(family, kind)
+    line.settimeout(None if fast else 2)
+    if fast:
+        line.sendto(nonce.encode(), 0x20000000, address)
+    else:
+        line.connect(address)
+        line.sendall(nonce.encode())
+    line.close()
 TCP, UDP, IN, IN6 = socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.AF_INET, socket.AF_INET6
 UNIX = getattr(socket, "AF_UNIX", None)
 """
-"""``send(family, kind, address)``: the nonce goes there; a path that is too long for an address by its directory."""
+"""``send(family, kind, address)``: the nonce goes there; a path that is too long for an address by its directory.
+What Python adds to the system's sockets takes longer to import than all else that these programs do."""
 
 QUERY = """
 def query():
@@ -58,7 +60,9 @@ line = socket.socket(IN, UDP)
 line.sendto(query(), (address, resolverown))
 """
 _TCP_QUERY = """
-line = socket.create_connection(("127.0.0.1", resolvertcp), 2)
+line = socket.socket(IN, TCP)
+line.settimeout(2)
+line.connect(("127.0.0.1", resolvertcp))
 line.sendall(len(query()).to_bytes(2, "big") + query())
 line.close()
 """

@@ -128,20 +128,23 @@ def _main(trials: list[Trial], sandbox: Sandbox) -> None:
     rest = [trial for trial in trials if trial.probe.limits is None]
     for trial in rest:
         trial.guarantees = sandbox.guarantees
-    # Work goes first: an attack may spoil what the cell itself sees of the repository.
-    for trial in sorted(rest, key=lambda trial: trial.probe.guarantee != WORKS):
-        if trial.probe.alone:
-            trial.control()
-            trial.attack(sandbox)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        waiting = [pool.submit(trial.control) for trial in trials if not trial.probe.alone]
-        waiting += [pool.submit(trial.attack, sandbox) for trial in rest
-                    if not trial.probe.alone and not trial.probe.late]
-        for each in waiting:
-            each.result()
-        for trial in rest:
-            if trial.probe.late:
-                trial.attack(sandbox)
+        try:
+            waiting = [pool.submit(trial.control) for trial in trials]
+            # Work goes first: an attack may spoil what the cell itself sees of the repository.
+            for trial in sorted(rest, key=lambda trial: trial.probe.guarantee != WORKS):
+                if trial.probe.alone:
+                    trial.attack(sandbox)
+            waiting += [pool.submit(trial.attack, sandbox) for trial in rest
+                        if not trial.probe.alone and not trial.probe.late]
+            for each in waiting:
+                each.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    for trial in rest:
+        if trial.probe.late:
+            trial.attack(sandbox)
 
 
 def _limited(trials: list[Trial], policy: Policy, tier: str, opener: Opener | None) -> None:
