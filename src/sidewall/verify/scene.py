@@ -18,7 +18,6 @@ import os
 import secrets
 import socket
 import sys
-import tempfile
 
 from sidewall.errors import MachineError
 from sidewall.verify import leftovers, listeners
@@ -53,7 +52,10 @@ class Scene:
 
     def __init__(self, place: str) -> None:
         leftovers.sweep(place)
-        self.base = tempfile.mkdtemp(prefix=leftovers.PREFIX, dir=place)
+        self.base = os.path.join(place, leftovers.PREFIX + secrets.token_hex(6))
+        # Not by ``mkdtemp``: on Windows its directories are their owner's alone, unlike those in which people work.
+        os.mkdir(self.base)
+        os.chmod(self.base, 0o700)
         self._lock_file = leftovers.hold(self.base)
         self.home = os.path.join(self.base, "home")
         self.workspace = os.path.join(self.base, "work")

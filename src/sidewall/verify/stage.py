@@ -42,7 +42,8 @@ class Stage:
         canary = self.outside + "/canary"
         self.before: dict[str, tuple[object, ...]] = {}
         if names(probe, "outside"):
-            os.mkdir(self.outside, 0o700)
+            os.mkdir(self.outside)
+            os.chmod(self.outside, 0o700)
             with open(canary, "w", encoding="ascii") as file:
                 file.write(CANARY)
             os.chmod(canary, 0o600)
