@@ -73,6 +73,26 @@ def test_A40_own_settings_in_a_writable_directory(guard: Guard, world: World, pr
     guard.judge(outcome, settings.exists() and world.nonce in settings.read_text())
 
 
+def probe_closed(names):
+    for name in names:
+        attempt("mode of " + name, os.chmod, os.path.dirname(name) or name, 0o700)
+        attempt("mode of " + name, os.chmod, name, 0o600)
+        print(attempt("read", lambda name=name: open(name).read()))
+
+
+@guards("read-secrets", only=(NAMESPACE,))
+def test_A39_denied_and_closed_to_its_owner(guard: Guard, world: World) -> None:
+    """Who owns a file can open it again, in a directory where modes can be changed."""
+    names = ("key.pem", "keys/one.pem")
+    tokens = tuple(world.plant_secret(world.workspace / name) for name in names)
+    (world.workspace / "key.pem").chmod(0)
+    (world.workspace / "keys").chmod(0)
+    options = ("--deny", "key.pem", "--deny", "keys")
+    outcome = guard.attack(world, probe_closed, settings={"options": options}, names=names)
+    (world.workspace / "keys").chmod(0o700)
+    guard.judge(outcome, [token for token in tokens if token in outcome.text])
+
+
 FOLDERS = ("a", "a/b", "a/b/c", "d", "d/e")
 
 

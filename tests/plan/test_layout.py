@@ -367,3 +367,10 @@ def test_what_git_is_told_to_obey_in_the_workspace_is_held_like_a_protected_name
     for one in (plan, weak):
         (watched,) = of(one, Watch)
         assert watched.places == tuple(told)
+
+
+def test_what_is_denied_in_a_writable_directory_is_masked_though_it_is_closed_to_its_owner() -> None:
+    disk = Disk({f"{WORK}/key": "file"})
+    about = policy(":workspace", deny(f"{WORK}/key"))
+    facts = [found.replace(readable=False) if found.path == f"{WORK}/key" else found for found in disk.paths(about)]
+    assert masked(compiled(about, disk, paths=tuple(facts))) == {f"{WORK}/key"}

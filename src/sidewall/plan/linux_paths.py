@@ -92,7 +92,8 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
             layout.bare_secrets += [path] if inside else []
             layout.bare_places += [path] if inside else []
         elif inside:
-            if _exists(path, known):
+            # A command may change the mode of what is its user's.
+            if _exists(path, known, closed=True):
                 layout.masks.append(Mask(path=path))
             layout.weak_secrets.append(path)
         elif path != policy.home and _composable(path, policy.home):
@@ -165,11 +166,12 @@ def _real(path: str, known: dict[str, PathFact]) -> str:
     return path
 
 
-def _exists(path: str, known: dict[str, PathFact]) -> bool:
-    """Whether a mask is wanted: it exists, the user could read it at all, and it is no link to another place (there,
-    where it really lies, it is masked too)."""
+def _exists(path: str, known: dict[str, PathFact], *, closed: bool = False) -> bool:
+    """Whether a mask is wanted: it exists, the user could read it (or it is ``closed`` all the same), and it is no
+    link to another place (there, where it really lies, it is masked too)."""
     found = known.get(path)
-    return found is not None and found.kind != fact.MISSING and found.readable and found.real == path
+    return (found is not None and found.kind != fact.MISSING and found.real == path
+            and (closed or found.readable))
 
 
 def _composable(path: str, home: str) -> bool:
