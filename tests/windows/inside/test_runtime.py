@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from sidewall.nt.sid import Sid
-from sidewall.platforms.windows import machine, private_file, runtime, runtime_files
+from sidewall.platforms.windows import machine, private_file, runtime, runtime_files, runtime_removal
 from sidewall.platforms.windows.machine import Caller, Machine
 
 GROUP = Sid("S-1-5-21-1-2-3-1900")
@@ -102,12 +102,12 @@ def test_it_is_found_again_and_a_changed_file_is_not(here: tuple[Machine, Caller
 
 def test_it_stays_whole_while_it_is_held_and_then_goes(here: tuple[Machine, Caller], copy: runtime.Runtime) -> None:
     made, caller = here
-    done, left = runtime.uninstall(made.api, caller.home)
+    done, left = runtime_removal.uninstall(made.api, caller.home)
     assert done == () and "runs from it" in left[0]
     again = runtime.find(made, caller, GROUP, lists=False)
     assert again is not None, "nothing of it is missing"
     again.close()
     copy.close()
-    done, left = runtime.uninstall(made.api, caller.home)
+    done, left = runtime_removal.uninstall(made.api, caller.home)
     assert left == () and len(done) == 2
     assert private_file.names(made.api, caller.home + runtime.PLACE) is None

@@ -20,7 +20,15 @@ from sidewall.nt.sid import Sid
 from sidewall.plan.windows_sids import account_names
 from sidewall.plan.windows_steps import Accounts
 from sidewall.platforms.windows import constants_security as constants
-from sidewall.platforms.windows import credentials, logon, private_file, readiness, runtime, runtime_files
+from sidewall.platforms.windows import (
+    credentials,
+    logon,
+    private_file,
+    readiness,
+    runtime,
+    runtime_files,
+    runtime_removal,
+)
 from sidewall.platforms.windows.constants_process import CREATE_SUSPENDED
 from sidewall.platforms.windows.runtime_files import Contents
 from sidewall.platforms.windows.startup import Started, environment_of
@@ -103,7 +111,7 @@ def test_it_is_made_once_and_logged_on_each_time(windows: Windows) -> None:
     for _ in range(2):
         launch(windows).close()
     assert windows.logons == [OFFLINE, OFFLINE]
-    assert len(runtime.versions(windows.machine().api, r"C:\Users\ann")) == 1
+    assert len(runtime_removal.versions(windows.machine().api, r"C:\Users\ann")) == 1
 
 
 def test_a_station_of_another_tier_lets_the_account_in_besides(windows: Windows) -> None:

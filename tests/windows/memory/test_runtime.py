@@ -14,7 +14,7 @@ from sidewall.nt.sddl import parse
 from sidewall.nt.sid import Sid
 from sidewall.nt.token import Group, Token
 from sidewall.plan.windows_token import USUAL
-from sidewall.platforms.windows import private_file, runtime, runtime_files
+from sidewall.platforms.windows import private_file, runtime, runtime_files, runtime_removal
 from sidewall.platforms.windows.runtime_files import Contents
 
 GROUP = Sid("S-1-5-21-1111-2222-3333-1900")
@@ -198,9 +198,9 @@ def test_a_failure_at_any_call_leaves_nothing_that_counts(module: Path) -> None:
             good = made(broken, module)
             assert found(broken) is not None
             broken.now += 3 * 86_400
-            runtime.clean(machine, machine.caller())
+            runtime_removal.clean(machine, machine.caller())
             stay = {path.rpartition("\\")[0] for path in broken.files if path.endswith("\\MANIFEST")}
-            assert good.upper() in stay and {one.upper() for one in runtime.versions(machine.api, HOME)} == stay
+            assert good.upper() in stay and {one.upper() for one in runtime_removal.versions(machine.api, HOME)} == stay
 
 
 def test_a_copy_that_runs_or_is_held_stays_whole(module: Path) -> None:
@@ -211,14 +211,14 @@ def test_a_copy_that_runs_or_is_held_stays_whole(module: Path) -> None:
     assert there is not None
     with there:
         windows.now += 30 * 86_400
-        assert runtime.clean(machine, machine.caller()) == ()
-        done, left = runtime.uninstall(machine.api, HOME)
+        assert runtime_removal.clean(machine, machine.caller()) == ()
+        done, left = runtime_removal.uninstall(machine.api, HOME)
         assert done == () and "a sandbox runs from it" in left[0]
     windows.files[f"{directory}\\python.exe".upper()].running = 1
-    assert runtime.clean(machine, machine.caller()) == ()
+    assert runtime_removal.clean(machine, machine.caller()) == ()
     assert found(windows) == directory, "nothing of it is missing"
     windows.files[f"{directory}\\python.exe".upper()].running = 0
-    assert [path.upper() for path in runtime.clean(machine, machine.caller())] == [directory.upper()]
+    assert [path.upper() for path in runtime_removal.clean(machine, machine.caller())] == [directory.upper()]
     assert not below(windows, directory)
 
 
@@ -227,9 +227,9 @@ def test_a_copy_that_was_used_lately_is_not_removed_by_another_installation(modu
     made(windows, module)
     machine = windows.machine()
     windows.now += 6 * 86_400
-    assert runtime.clean(machine, machine.caller()) == ()
+    assert runtime_removal.clean(machine, machine.caller()) == ()
     windows.now += 2 * 86_400
-    assert len(runtime.clean(machine, machine.caller())) == 1
+    assert len(runtime_removal.clean(machine, machine.caller())) == 1
 
 
 def test_uninstall_removes_all_of_it(module: Path) -> None:
@@ -237,10 +237,10 @@ def test_uninstall_removes_all_of_it(module: Path) -> None:
     made(windows, module)
     made(windows, module)
     windows.machine().api.kernel32.CreateDirectoryW(HOME + runtime.PLACE + r"\half", security=None)
-    done, left = runtime.uninstall(windows.machine().api, HOME)
+    done, left = runtime_removal.uninstall(windows.machine().api, HOME)
     assert left == () and len(done) == 4
     assert not below(windows, HOME + runtime.PLACE)
-    assert runtime.uninstall(windows.machine().api, HOME) == ((), ())
+    assert runtime_removal.uninstall(windows.machine().api, HOME) == ((), ())
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"\xe3", b"{\x00\x00", b"N"])

@@ -38,10 +38,6 @@ if TYPE_CHECKING:
 PARENT, PLACE = r"\AppData\Local\sidewall", r"\AppData\Local\sidewall\runtime"
 MANIFEST = "manifest"
 SCHEMA = 1
-KEPT_SECONDS = 7 * 86_400
-"""For which a version that is not used stays: two installations of Sidewall do not remove each other's."""
-UNFINISHED_SECONDS = 3600
-DENIED, SHARED = 5, 32
 _WHAT = 0x5
 """OWNER_SECURITY_INFORMATION and DACL_SECURITY_INFORMATION."""
 _LOOK = 0x20000 | 0x80 | 0x100000
@@ -93,6 +89,8 @@ def ready(machine: Machine, caller: Caller, group: Sid) -> Runtime:
 
     Old versions that nobody uses go.
     """
+    from sidewall.platforms.windows import runtime_removal as removal
+
     found = find(machine, caller, group)
     if found is None:
         contents = runtime_files.gather(runtime_files.here(), package())
@@ -102,7 +100,7 @@ def ready(machine: Machine, caller: Caller, group: Sid) -> Runtime:
             raise MachineError(f"{caller.home}{PLACE} does not keep files and access lists as they were written",
                                hint="the profile must lie on a local NTFS volume, and no other program may change what "
                                     "lies there")
-        clean(machine, caller)
+        removal.clean(machine, caller)
     return found
 
 
@@ -119,7 +117,7 @@ def find(machine: Machine, caller: Caller, group: Sid, *, lists: bool = True) ->
     place = caller.home + PLACE
     for name in reversed(private_file.names(machine.api, place) or ()):
         directory = f"{place}\\{name}"
-        told = _manifest(machine.api, directory)
+        told = manifest(machine.api, directory)
         if told is None or not _current(told["origins"]):
             continue
         try:
@@ -143,7 +141,8 @@ def _held(machine: Machine, directory: str) -> Runtime:
     return Runtime(directory=directory, python=python, start=f"{directory}\\{runtime_files.START}", hold=hold)
 
 
-def _manifest(api: Api, directory: str) -> dict[str, Any] | None:
+def manifest(api: Api, directory: str) -> dict[str, Any] | None:
+    """What a version says of itself: ``files`` and ``origins`` by name; None for one that is not finished."""
     import marshal
 
     try:
@@ -228,13 +227,13 @@ def _digest(api: Api, opened: Handle) -> bytes:
 def _used(machine: Machine, path: str) -> None:
     """Notes that it is used: once a day is enough for its age to be known."""
     try:
-        if machine.clock() - _age(machine.api, path) > 86_400:
+        if machine.clock() - age(machine.api, path) > 86_400:
             os.utime(path)
     except (OSError, ApiError):
         return  # it is made anew when it was taken for old
 
 
-def _age(api: Api, path: str) -> float:
+def age(api: Api, path: str) -> float:
     """When it was written, in seconds since 1970.  Raises Win32Error."""
     with api.kernel32.CreateFileW(path, _LOOK, constants.OPEN_EXISTING, flags=constants.FILE_FLAG_BACKUP_SEMANTICS
                                   | constants.FILE_FLAG_OPEN_REPARSE_POINT) as opened:
@@ -245,6 +244,8 @@ def make(machine: Machine, caller: Caller, group: Sid, contents: Contents) -> st
     """A new version of these contents; its directory.  Raises MachineError, with nothing left of it."""
     import hashlib
     import marshal
+
+    from sidewall.platforms.windows import runtime_removal as removal
 
     api = machine.api
     state = hashlib.sha256()
@@ -268,7 +269,7 @@ def make(machine: Machine, caller: Caller, group: Sid, contents: Contents) -> st
                                  constants.MOVEFILE_WRITE_THROUGH)
     except BaseException:
         try:
-            _remove(api, directory)
+            removal.remove(api, directory)
         except ApiError:
             pass  # it has no manifest, and goes when it is an hour old
         raise
@@ -287,56 +288,5 @@ def _write(api: Api, path: str, data: bytes, security: bytes) -> tuple[int, ...]
         return _numbers(api.kernel32.GetFileInformationByHandle(file))
 
 
-def clean(machine: Machine, caller: Caller) -> tuple[str, ...]:
-    """Removes versions that nobody uses: unfinished ones, and those that were not used for long; their directories."""
-    api, gone = machine.api, []
-    for directory in versions(api, caller.home):
-        try:
-            unfinished = _manifest(api, directory) is None
-            touched = _age(api, directory if unfinished else f"{directory}\\{MANIFEST}")
-            if machine.clock() - touched > (UNFINISHED_SECONDS if unfinished else KEPT_SECONDS):
-                _remove(api, directory)
-                gone.append(directory)
-        except ApiError:
-            continue  # it is used, or another process removes it at this moment
-    return tuple(gone)
-
-
-def versions(api: Api, home: str) -> tuple[str, ...]:
-    """The directories of all versions, finished or not.  Raises Win32Error."""
-    return tuple([f"{home}{PLACE}\\{name}" for name in private_file.names(api, home + PLACE) or ()])
-
-
-def _remove(api: Api, directory: str) -> None:
-    """Removes a version, its interpreter first: while it runs or is held that fails, and all of it stays."""
-    private_file.remove(api, f"{directory}\\{runtime_files.PROGRAM}")
-    for name in private_file.names(api, directory) or ():
-        private_file.remove(api, f"{directory}\\{name}")
-    api.kernel32.RemoveDirectoryW(directory)
-
-
-def uninstall(api: Api, home: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Removes every version: what went, and what could not and why, one line each.  Raises nothing of ours."""
-    done, left = [], []
-    try:
-        found = versions(api, home)
-    except ApiError as error:
-        return (), (f"{home}{PLACE}: {error}",)
-    for directory in found:
-        try:
-            _remove(api, directory)
-            done.append(f"removed {directory}")
-        except ApiError as error:
-            why = "a sandbox runs from it" if error.code in (DENIED, SHARED) else str(error)
-            left.append(f"{directory}: {why}")
-    try:
-        api.kernel32.RemoveDirectoryW(home + PLACE)
-        done.append(f"removed {home}{PLACE}")
-    except ApiError as error:
-        if error.code not in private_file.NOT_THERE and not left:
-            left.append(f"{home}{PLACE}: {error}")
-    return tuple(done), tuple(left)
-
-
-__all__ = ["PLACE", "Runtime", "clean", "find", "make", "obstacle", "package", "ready", "sddl", "uninstall",
-           "versions"]
+__all__ = ["MANIFEST", "PARENT", "PLACE", "Runtime", "age", "find", "make", "manifest", "obstacle", "package", "ready",
+           "sddl"]

@@ -20,6 +20,7 @@ from sidewall.platforms.windows import (
     readiness,
     rights,
     runtime,
+    runtime_removal,
     wfp,
 )
 
@@ -144,7 +145,7 @@ class _Look:
 
     def _copies(self) -> Iterator[Trace]:
         place = self.caller.home + runtime.PLACE
-        for path in runtime.versions(self.api, self.caller.home):
+        for path in runtime_removal.versions(self.api, self.caller.home):
             yield Trace(kind="runtime", name=path, owner=self.caller.user)
         if private_file.names(self.api, place) is not None:
             yield Trace(kind="runtime", name=place, owner=self.caller.user)

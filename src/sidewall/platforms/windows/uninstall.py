@@ -12,7 +12,7 @@ from __future__ import annotations
 from sidewall.errors import MachineError, SidewallError
 from sidewall.nt.sid import Sid
 from sidewall.platforms.traces import Removed, Trace
-from sidewall.platforms.windows import credentials, private_file, removal, runtime, status
+from sidewall.platforms.windows import credentials, private_file, removal, runtime_removal, status
 from sidewall.platforms.windows.errors import ApiError
 from sidewall.platforms.windows.exchange import UNINSTALL
 from sidewall.platforms.windows.setup import CANCELLED, Declined, checked
@@ -66,7 +66,7 @@ def _ask(machine: Machine, elevate: Elevate) -> Removed:
 
 
 def _files(machine: Machine, caller: Caller, done: list[str], left: list[str]) -> None:
-    gone, kept = runtime.uninstall(machine.api, caller.home)
+    gone, kept = runtime_removal.uninstall(machine.api, caller.home)
     done += gone
     left += kept
     directory = caller.home + credentials.DIRECTORY
