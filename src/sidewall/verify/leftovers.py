@@ -3,7 +3,7 @@
 Knows: where a scene puts things, how to see whether its owner lives.  Must not know: what they are for.
 
 The owner holds a lock on a file in the scene's directory, which the system gives back however the owner ends.  What is
-not a file ends with the processes of the scene by itself, but for a registry key on Windows.
+not a file ends with the processes of the scene by itself, or is forgotten by name.
 """
 
 from __future__ import annotations
@@ -81,9 +81,10 @@ def remove(base: str) -> None:
             except OSError:
                 pass
     if sys.platform == "win32":
-        from sidewall.verify import scene_windows
-
-        scene_windows.forget(name(base))
+        from sidewall.verify import scene_windows as own
+    else:
+        from sidewall.verify import scene_linux as own
+    own.forget(name(base))
     for _ in range(300):
         shutil.rmtree(base, ignore_errors=True)
         if not os.path.lexists(base):

@@ -105,7 +105,6 @@ class LinuxScene(Scene):
 
     def _more(self) -> None:
         self._helper: subprocess.Popen[bytes] | None = None
-        self._key = -1
         unique = self.targets["unique"]
         stream, run = socket.SOCK_STREAM, os.path.join(self.base, "run")
         os.mkdir(run)
@@ -145,10 +144,9 @@ class LinuxScene(Scene):
         """A key in the user's keyring that his other programs may read."""
         try:
             value = self.secret("key").encode()
-            self._key = _keys(_ADD, b"user", f"{unique}".encode(), value, len(value), -4)
-            _keys(_KEYCTL, 5, self._key, 0x3F3F0000)
-            _keys(_KEYCTL, 15, self._key, _KEY_SECONDS)
-            self.targets["key"] = self._key
+            key = self.targets["key"] = _keys(_ADD, b"user", unique.encode(), value, len(value), _USER_KEYRING)
+            _keys(_KEYCTL, 5, key, 0x3F3F0000)
+            _keys(_KEYCTL, 15, key, _KEY_SECONDS)
         except OSError as error:
             self.absent["key"] = f"there are no keyrings to be had: {error.strerror}"
 
@@ -199,17 +197,12 @@ class LinuxScene(Scene):
         if helper is not None:
             helper.kill()
             helper.communicate()
-        if getattr(self, "_key", -1) >= 0:
-            try:
-                _keys(_KEYCTL, 9, self._key, -4)
-            except OSError:
-                pass
-            self._key = -1
         super().close()
 
 
 _KEY_SECONDS = 600
 """How long the key stays when nobody takes it away."""
+_USER_KEYRING = -4
 _ADD, _KEYCTL = ("add_key", 248, 217), ("keyctl", 250, 219)
 """System calls of the keyrings: name, number on x86-64, number elsewhere."""
 
@@ -227,3 +220,11 @@ def _keys(call: tuple[str, int, int], *words: Any) -> int:
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), call[0])
     return result
+
+
+def forget(unique: str) -> None:
+    """Takes away the key of a scene."""
+    try:
+        _keys(_KEYCTL, 9, _keys(_KEYCTL, 10, _USER_KEYRING, b"user", unique.encode(), 0), _USER_KEYRING)
+    except OSError:
+        pass
