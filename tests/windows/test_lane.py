@@ -26,8 +26,8 @@ if sys.platform == "win32":
 ROOT = Path(__file__).resolve().parents[2]
 WINE = ROOT / ".cache" / "wine"
 INSIDE = "tests/windows/inside"
-LONGEST = f"{INSIDE}/test_command_line.py"
-GROUPS = ((LONGEST,), (INSIDE, f"--ignore={LONGEST}"))
+LONGEST = tuple([f"{INSIDE}/test_{name}.py" for name in ("command_line", "runner", "runner_trust")])
+GROUPS = (LONGEST, (INSIDE, *[f"--ignore={each}" for each in LONGEST]))
 """What runs at the same time, each in a prefix of its own: some tests look at what others leave in the home."""
 SET_UP_SECONDS, RUN_SECONDS = 600, 420
 MOST_PROCESSES = 200
