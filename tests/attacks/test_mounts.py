@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from .guards import CONTROL, NAMESPACE, Guard, guards
+from .guards import CONTROL, NAMESPACE, Guard, Outcome, environment, guards
 from .outside import Victim
-from .probes import PYTHON
+from .probes import PYTHON, command
 from .world import World
 
 CONTENT, SECRETS = guards("write-outside"), guards("read-secrets")
@@ -237,3 +237,29 @@ def probe_reopen_victim(pid, numbers):
 def test_L026_descriptors_of_a_process_outside(guard: Guard, world: World, victim: Victim) -> None:
     outcome = guard.attack(world, probe_reopen_victim, pid=victim.pid, numbers=[victim.canary_fd])
     guard.judge(outcome, world.changed())
+
+
+BOUND = 'mount --bind "$1" "$2" && mount --bind "$1/.ssh" "$3" && shift 3 && exec "$@"'
+
+
+def probe_read_all(folders):
+    for folder in folders:
+        for name in (".ssh/id_rsa", "id_rsa", ".aws/credentials", ".netrc"):
+            print(attempt(name, lambda path=f"{folder}/{name}": open(path).read()))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can bind a home to a second place")
+@guards("read-secrets")
+def test_L040_home_bound_to_a_second_place(guard: Guard, world: World) -> None:
+    """As chroots and file systems mounted twice do: every name of a secret is denied, that of the mount too."""
+    places = [world.base / "bound", world.base / "keys"]
+    for place in places:
+        place.mkdir()
+    inner = guard.argv(command(probe_read_all, world.nonce, folders=[world.home, *places]))
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", BOUND, "sh", str(world.home)]
+    done = subprocess.run(
+        [*argv, *map(str, places), *inner], cwd=world.workspace, env=environment(world), stdin=subprocess.DEVNULL,
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    outcome = Outcome(world.nonce, done.stdout, done.stderr, done.returncode)
+    guard.judge(outcome, world.leaked(outcome.text))

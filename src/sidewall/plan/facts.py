@@ -71,6 +71,7 @@ class Listing(Record):
 
 class LinuxFacts(Record):
     """``steering`` are places in writable roots that git obeys by the user's configuration, present or not;
+    ``aliases`` other paths by which mounts lead to what the policy denies;
     ``kinds`` are the namespaces that could be made; ``refused`` says what failed ('' when all worked);
     ``overlay`` is '' when a private overlay works, else why not; ``delegated`` a cgroup v2 directory with controllers
     ``controllers``; ``scanned`` is False when the workspace was too large to look through, ``expanded`` when
@@ -92,6 +93,7 @@ class LinuxFacts(Record):
     protected: tuple[PathFact, ...] = ()
     git: tuple[GitFact, ...] = ()
     steering: tuple[PathFact, ...] = ()
+    aliases: tuple[str, ...] = ()
     matches: tuple[str, ...] = ()
     listings: tuple[Listing, ...] = ()
     sockets: tuple[SocketFact, ...] = ()

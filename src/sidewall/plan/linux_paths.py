@@ -27,7 +27,7 @@ from sidewall.plan.steps import (
     Writable,
 )
 from sidewall.policy import protect
-from sidewall.policy.model import DENY, GIT_COMMIT, READ, WRITE, Policy
+from sidewall.policy.model import DENY, GIT_COMMIT, READ, WRITE, FileRule, Policy
 
 _REQUIRED = "read-secrets"
 _COVERED = ("/tmp", "/var/tmp", "/run")
@@ -72,6 +72,7 @@ def is_within(path: str, root: str) -> bool:
 
 def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
     """Places every path.  Raises PolicyError for a writable root that is not a directory or does not exist."""
+    policy = policy.replace(files=(*policy.files, *[FileRule(path=path, access=DENY) for path in facts.aliases]))
     layout = Layout()
     known = {path.path: path for path in facts.paths}
     notes = list(facts.notes)

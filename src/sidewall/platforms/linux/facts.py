@@ -12,8 +12,8 @@ import sys
 
 from sidewall.plan import facts as fact
 from sidewall.plan.facts import GitFact, LinuxFacts, Listing, PathFact, SocketFact
-from sidewall.platforms.linux import cgroups, lease, repositories, steering
-from sidewall.policy.model import DENY, WRITE, Policy
+from sidewall.platforms.linux import aliases, cgroups, lease, repositories, steering
+from sidewall.policy.model import DENY, WRITE, FileRule, Policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ def gather(policy: Policy, ask: Callable[[], dict[str, Any]], *, listings: bool)
     """
     release = os.uname().release.split(".")
     machine = os.uname().machine
+    others = aliases.other_names([rule.path for rule in policy.files if rule.access == DENY and not rule.glob])
+    if others:
+        policy = policy.replace(files=(*policy.files, *[FileRule(path=path, access=DENY) for path in others]))
     paths = _paths(policy)
     known = {item.path: item for item in paths}
     roots = [known[rule.path] for rule in policy.files if rule.access == WRITE and rule.path in known]
@@ -59,6 +62,7 @@ def gather(policy: Policy, ask: Callable[[], dict[str, Any]], *, listings: bool)
         uid=os.geteuid(), landlock=report["landlock"], kinds=tuple(report["kinds"]), refused=report["refused"],
         overlay=report["overlay"], seccomp=machine in ("x86_64", "aarch64"), notify=report["notify"],
         delegated=delegated, controllers=controllers, paths=tuple(paths), protected=tuple(protected), git=tuple(git),
+        aliases=others,
         steering=tuple(steering.places(git, policy.home, tuple([root.real for root in roots if root.real]))),
         matches=matches, listings=tuple(listed), scanned=complete, expanded=expanded,
         own=tuple([own.path for own in own_places]), sockets=_sockets(policy),
