@@ -156,17 +156,6 @@ def _pins(roots: list[str], held: list[str]) -> list[Pin]:
     return [Pin(path=path) for path in sorted(between, key=lambda path: path.split("/"))]
 
 
-def _real(path: str, known: dict[str, PathFact]) -> str:
-    """Where a path really lies; one that does not exist, below what the nearest directory above really is."""
-    at = path
-    while at:
-        found = known.get(at)
-        if found is not None and found.real:
-            return found.real.rstrip("/") + path[len(at):]
-        at = at.rpartition("/")[0]
-    return path
-
-
 def _exists(path: str, known: dict[str, PathFact], *, closed: bool = False) -> bool:
     """Whether a mask is wanted: it exists, the user could read it (or it is ``closed`` all the same), and it is no
     link to another place (there, where it really lies, it is masked too)."""
@@ -210,7 +199,7 @@ def _writable_roots(policy: Policy, known: dict[str, PathFact], layout: Layout, 
 
 def _places(policy: Policy, known: dict[str, PathFact], access: str) -> frozenset[str]:
     """Where what the rules of this access name really lies."""
-    return frozenset([_real(rule.path, known) for rule in policy.files if rule.access == access and not rule.glob])
+    return frozenset([fact.really(rule.path, known) for rule in policy.files if rule.access == access and not rule.glob])
 
 
 def _origin(source: object) -> str:
@@ -229,17 +218,17 @@ def _denied(policy: Policy, known: dict[str, PathFact]) -> list[str]:
             path = rule.path
             parent, _, name = path.rpartition("/")
             if parent not in reals:
-                reals[parent] = _real(parent, known)
+                reals[parent] = fact.really(parent, known)
             names.add(path)
             names.add(f"{reals[parent]}/{name}")
             if path in known:
-                names.add(_real(path, known))
+                names.add(fact.really(path, known))
     for found in known.values():
         # A link in a denied directory leads to the secret itself.
         if (found.kind == fact.FILE and found.real != found.path and found.path.rpartition("/")[0] in names
                 and is_within(found.real, policy.home)):
             names.add(found.real)
-    opened = {_real(rule.path, known) for rule in policy.files if rule.access != DENY}
+    opened = {fact.really(rule.path, known) for rule in policy.files if rule.access != DENY}
     counted: dict[str, bool] = {}
     kept = []
     for name in sorted(names):
@@ -301,7 +290,7 @@ def _shown(policy: Policy, known: dict[str, PathFact], denied: list[str], own: t
                and not any(is_within(path, root) for root in roots)]
     for rule in policy.files:
         if rule.access == READ and not rule.glob:
-            path = _real(rule.path, known)
+            path = fact.really(rule.path, known)
             covered = any(is_within(path, top) and path != top for top in _COVERED)
             if covered or any(is_within(path, secret) for secret in denied):
                 wanted.append(path)
