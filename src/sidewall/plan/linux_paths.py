@@ -199,7 +199,8 @@ def _writable_roots(policy: Policy, known: dict[str, PathFact], layout: Layout, 
 
 def _places(policy: Policy, known: dict[str, PathFact], access: str) -> frozenset[str]:
     """Where what the rules of this access name really lies."""
-    return frozenset([fact.really(rule.path, known) for rule in policy.files if rule.access == access and not rule.glob])
+    rules = [rule for rule in policy.files if rule.access == access and not rule.glob]
+    return frozenset([fact.really(rule.path, known) for rule in rules])
 
 
 def _origin(source: object) -> str:
