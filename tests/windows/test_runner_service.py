@@ -5,6 +5,7 @@ Knows: the frames of both sides.  Must not know: Windows; who prepares and start
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -180,7 +181,6 @@ def talk() -> Iterator[Talk]:
 
 def test_a_conversation(talk: Talk) -> None:
     talk.open()
-    assert talk.hands.told == [ONE, "C:\\x", "C:\\t"]
     reading, writing = os.pipe()
     talk.start(1, "/bin/sh", "-c", "echo $A$B; exit 7", out=writing, variables=b"A=1\0B=2")
     talk.start(5, "/bin/sh", "-c", "echo $A$B", out=writing, variables=None)
@@ -195,7 +195,7 @@ def test_a_conversation(talk: Talk) -> None:
         kinds.append((head["id"], frame.kind))
         if frame.kind == says.ENDED:
             heard[head["id"]] = head["code"]
-    assert heard == {1: 7, 5: 0}
+    assert heard == {1: 7, 5: 0} and talk.hands.told[:3] == [ONE, "C:\\x", "C:\\t"]
     assert kinds.index((1, says.STARTED)) < kinds.index((1, says.ENDED)) and (5, says.STARTED) in kinds
     with os.fdopen(reading) as out:
         assert sorted(out.read().split()) == ["12", "12"]
@@ -236,7 +236,30 @@ def test_what_cannot_be_prepared_is_said_and_may_be_asked_again(talk: Talk) -> N
     talk.hands.failing = None
     talk.say(says.SETUP, echo="theirs", **runner_parts.told(ONE))
     ((facility, reason),) = talk.hear(says.MADE)["missing"]
-    assert facility == RESTRICTING and reason.startswith("why x") and len(reason) <= 400
+    assert facility == RESTRICTING and reason.startswith("why x") and len(reason) == 250
+
+
+def test_whatever_is_said_the_owner_has_room_for_it(talk: Talk) -> None:
+    talk.open()
+    talk.start(1, "/" + "🐈" * 900)
+    told = talk.hear(says.FAILED)
+    assert told["errno"] == errno.ENAMETOOLONG and told["file"].startswith("/🐈🐈")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(talk.hands, "start", raising(OSError(5, "🐈" * 9000, "🐈" * 9000)))
+        talk.start(2, "/bin/true")
+        assert len(talk.hear(says.FAILED)["message"]) == 2000
+        patch.setattr(talk.hands, "start", raising(MachineError("🐈" * 9000)))
+        talk.start(3, "/bin/true")
+        assert talk.hear(says.FAILED)["errno"] == 0
+
+
+def raising(error: Exception) -> Callable[[Order], Running]:
+    def start(order: Order) -> Running:
+        for fd in order.stdio or ():
+            os.close(fd)
+        raise error
+
+    return start
 
 
 OUT_OF_ORDER = {

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 else:
     Protocol = object
 
-LONGEST_MESSAGE, LONGEST_REASON, LONGEST_HINT = 2000, 400, 1000
+LONGEST_MESSAGE, LONGEST_HINT, LONGEST_NAME = 2000, 1000, 2000
+LONGEST_REASON, MOST_REASONS = 250, 16
+"""So much that a frame of any characters (twelve bytes each at the most) is within what the owner takes."""
 
 
 class Order(Record):
@@ -159,7 +161,9 @@ class Service:
                       hint=_plain(getattr(error, "hint", ""), LONGEST_HINT))
             return  # the same may be asked again: the owner tries with other limits
         answer, self._due = answers[kind]
-        lacks = [[one.facility, _plain(one.reason, LONGEST_REASON)] for one in missing]
+        lacks = [[one.facility, _plain(one.reason, LONGEST_REASON)] for one in dict.fromkeys(missing)]
+        if len(lacks) > MOST_REASONS:
+            raise FrameError("there is more missing than can be said")
         self._say(answer, missing=lacks)
 
     def _start(self, head: dict[str, Any], raw: bytes) -> None:
@@ -215,7 +219,7 @@ def _failure(number: int, error: BaseException) -> Mapping[str, Any]:
     elif isinstance(error, SidewallError):
         message = error.message
     return {"id": number, "errno": min(max(code, 0), 4096), "winerror": winerror & 0xFFFFFFFF,
-            "message": _plain(message, LONGEST_MESSAGE), "file": file.replace("\0", "")[:4096]}
+            "message": _plain(message, LONGEST_MESSAGE), "file": _plain(file, LONGEST_NAME)}
 
 
 def _plain(text: str, most: int) -> str:
