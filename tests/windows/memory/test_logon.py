@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.windows.memory.desktops import STATION
-from tests.windows.memory.people import lacking, set_up
+from tests.windows.memory.people import lacking, refusing, set_up
 from tests.windows.memory.windows import ANN, Windows
 
 from sidewall.errors import MachineError
@@ -28,6 +28,7 @@ from sidewall.platforms.windows import (
     runtime,
     runtime_files,
     runtime_removal,
+    setup,
 )
 from sidewall.platforms.windows.constants_process import CREATE_SUSPENDED
 from sidewall.platforms.windows.runtime_files import Contents
@@ -111,6 +112,16 @@ def test_it_is_made_once_and_logged_on_each_time(windows: Windows) -> None:
     for _ in range(2):
         launch(windows).close()
     assert windows.logons == [OFFLINE, OFFLINE]
+    assert len(runtime_removal.versions(windows.machine().api, r"C:\Users\ann")) == 1
+
+
+def test_set_up_makes_it_and_says_so_once(windows: Windows) -> None:
+    for number in range(2):
+        outcome = setup.run(windows.machine(), refusing, setup.copy_python)
+        assert outcome.state == setup.READY
+        assert [line for line in outcome.done if "copy of Python" in line] == list(outcome.done)
+        assert len(outcome.done) == (0 if number else 1)
+    launch(windows).close()
     assert len(runtime_removal.versions(windows.machine().api, r"C:\Users\ann")) == 1
 
 

@@ -63,7 +63,7 @@ def test_a_copy_that_cannot_be_made_is_told_and_takes_nothing_back() -> None:
     windows = Windows()
     asked = []
 
-    def copy(machine: object, caller: object) -> None:
+    def copy(machine: object, caller: object) -> tuple[str, ...]:
         asked.append(lacking(windows))
         raise MachineError("this Python cannot be copied")
 

@@ -46,25 +46,30 @@ class Declined(MachineError):
     """The person said no to the prompt; nothing was changed."""
 
 
-def run(machine: Machine, elevate: Elevate, copy: Callable[[Machine, Caller], object] | None = None) -> Outcome:
-    """Sets up the caller's accounts, and last has ``copy`` make what they start from.
+def run(machine: Machine, elevate: Elevate, copy: Callable[[Machine, Caller], tuple[str, ...]] | None = None
+        ) -> Outcome:
+    """Sets up the caller's accounts, and last has ``copy`` make what they start from, which says what it did.
 
     Raises Declined, MachineError with all changes taken back; what ``copy`` raises goes through, and the accounts stay.
     """
     outcome = _accounts(machine, elevate)
-    if copy is not None:
-        copy(machine, machine.caller())
-    return outcome
+    made = copy(machine, machine.caller()) if copy is not None else ()
+    return outcome.replace(done=(*outcome.done, *made))
 
 
-def copy_python(machine: Machine, caller: Caller) -> None:
-    """The copy of Python from which the accounts run.  Raises MachineError."""
+def copy_python(machine: Machine, caller: Caller) -> tuple[str, ...]:
+    """The copy of Python from which the accounts run; what was done.  Raises MachineError."""
     from sidewall.platforms.windows import runtime
 
     group = accounts.group_sid(machine.api, account_names(caller.user)[0])
     if group is None:
         raise MachineError("the sandbox's group is gone again", hint="run `sidewall setup` again")
-    runtime.ready(machine, caller, group).close()
+    found = runtime.find(machine, caller, group)
+    if found is not None:
+        found.close()
+        return ()
+    with runtime.ready(machine, caller, group) as made:
+        return (f"made a copy of Python in {made.directory}",)
 
 
 def _accounts(machine: Machine, elevate: Elevate) -> Outcome:
