@@ -13,7 +13,7 @@ from sidewall.platforms.windows import environment, process
 from sidewall.platforms.windows.children import GONE, EndingChild, status_pipe
 from sidewall.platforms.windows.commands import Command, End
 from sidewall.platforms.windows.conpty import Terminal
-from sidewall.platforms.windows.opened import OpenCell, undo_all
+from sidewall.platforms.windows.opened import OpenCell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,4 +115,4 @@ class TokenCell(OpenCell):
             self._token.close()
 
 
-__all__ = ["TokenCell", "WindowsChild", "undo_all"]
+__all__ = ["TokenCell", "WindowsChild"]
