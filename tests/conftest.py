@@ -6,6 +6,7 @@ Knows: pytest's hooks.  Must not know: any test.
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 import time
 from pathlib import Path
@@ -38,6 +39,14 @@ class Survivor:
 def survivor(workspace: Path) -> Survivor:
     """What runs on in the background of a command in ``workspace``, unless something ends it."""
     return Survivor(workspace)
+
+
+def pytest_configure() -> None:
+    """A shell that starts this in the background has it ignore interrupts, and all that the tests start with it."""
+    for name, usual in (("SIGINT", signal.default_int_handler), ("SIGQUIT", signal.SIG_DFL), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

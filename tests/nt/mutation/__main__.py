@@ -57,6 +57,7 @@ def warm() -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     pytest.main(["-q", "--collect-only", os.fspath(HERE / "targets.py")])
+    sys.stdout.flush()
     os.dup2(out, 1)
     os.close(out)
     os.close(silence)
