@@ -43,7 +43,8 @@ def survivor(workspace: Path) -> Survivor:
 
 def pytest_configure() -> None:
     """A shell that starts this in the background has it ignore interrupts, and all that the tests start with it."""
-    for name, usual in (("SIGINT", signal.default_int_handler), ("SIGQUIT", signal.SIG_DFL), ("SIGHUP", signal.SIG_DFL)):
+    usually = {"SIGINT": signal.default_int_handler, "SIGQUIT": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
+    for name, usual in usually.items():
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, usual)
