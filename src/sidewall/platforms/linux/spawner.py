@@ -180,7 +180,9 @@ class Spawner:
         if pid is None:
             return
         # The child is ours and not reaped yet, so its number cannot have been given to another process.
-        targets = _tree(pid) if tree else [pid]
+        # Orphans are told apart by their age, which says nothing of who started them while several commands run.
+        orphans = number == _signal.SIGKILL and len(self._running) == 1
+        targets = _tree(pid, orphans_of=os.getpid() if orphans else 0) if tree else [pid]
         for target in targets:
             try:
                 os.kill(target, number)
@@ -241,8 +243,8 @@ def _find(program: bytes, env: dict[bytes, bytes]) -> bytes:
     raise FileNotFoundError(2, "not found in PATH")
 
 
-def _processes() -> list[tuple[int, int, int]]:
-    """(pid, parent, session) of every process that /proc shows (proc(5), stat)."""
+def _processes() -> list[tuple[int, int, int, int]]:
+    """(pid, parent, session, start in clock ticks) of every process that /proc shows (proc(5), stat)."""
     found = []
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -252,26 +254,31 @@ def _processes() -> list[tuple[int, int, int]]:
                 fields = stat.read().rpartition(b")")[2].split()
         except OSError:
             continue
-        found.append((int(name), int(fields[1]), int(fields[3])))
+        found.append((int(name), int(fields[1]), int(fields[3]), int(fields[19])))
     return found
 
 
 def children_of(parent: int) -> list[int]:
     """Direct children of a process, as /proc shows them."""
-    return [pid for pid, its_parent, _session in _processes() if its_parent == parent]
+    return [pid for pid, its_parent, _session, _start in _processes() if its_parent == parent]
 
 
-def _tree(root: int) -> list[int]:
-    """``root``, its descendants, and its session's members, stopped first so that none escapes by forking."""
+def _tree(root: int, orphans_of: int = 0) -> list[int]:
+    """``root``, its descendants, and its session's members, stopped first so that none escapes by forking.
+
+    ``orphans_of``: also what became a child of this process and is younger than ``root``, as a daemon of it does.
+    """
     known: list[int] = []
+    since = next(((start, pid) for pid, _parent, _session, start in _processes() if pid == root), None)
     for _round in range(64):
         members = {root}
         processes = _processes()
         grown = True
         while grown:
             grown = False
-            for pid, parent, session in processes:
-                if pid not in members and (parent in members or session == root):
+            for pid, parent, session, start in processes:
+                late = since is not None and 0 < orphans_of == parent and (start, pid) > since
+                if pid not in members and (parent in members or session == root or late):
                     members.add(pid)
                     grown = True
         fresh = [pid for pid in members if pid not in known]
