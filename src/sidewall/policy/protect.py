@@ -17,7 +17,8 @@ from sidewall.policy.model import GIT_COMMIT
 OWN = "sidewall.toml"
 
 AGENTS = (
-    ".agents", ".claude", ".codex", ".cursor", ".gemini", ".kiro", ".mcp.json", ".opencode", ".windsurf",
+    ".agents", ".aider.conf.yml", ".amazonq", ".claude", ".codex", ".continue", ".crush.json", ".cursor", ".factory",
+    ".gemini", ".junie", ".kiro", ".mcp.json", ".opencode", ".qwen", ".roo", ".trae", ".windsurf", "crush.json",
     "opencode.json",
 )
 """Hooks, servers and permissions that coding agents take from the project."""
@@ -27,7 +28,10 @@ OTHERS = (".devcontainer", ".envrc", ".husky")
 """Commands that run on entering the directory, on opening it in a container, on the next commit."""
 WINDOWS_ONLY = (".vs",)
 
-ONLY_PRESENT = frozenset((".devcontainer", ".husky", ".kiro", ".opencode", ".windsurf", ".zed", "opencode.json"))
+ONLY_PRESENT = frozenset((
+    ".aider.conf.yml", ".amazonq", ".continue", ".crush.json", ".devcontainer", ".factory", ".husky", ".junie", ".kiro",
+    ".opencode", ".qwen", ".roo", ".trae", ".windsurf", ".zed", "crush.json", "opencode.json",
+))
 """Names that are held where they exist, and put away when a command made them: a person is asked before they act, so
 an empty directory in every workspace, to hold the name while it is absent, would cost more than it gives."""
 
