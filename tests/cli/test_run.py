@@ -249,3 +249,10 @@ def test_a_log_where_the_command_could_write_is_not_written(sidewall: Cli) -> No
     done = sidewall("run", "--", "true", env={"XDG_STATE_HOME": str(sidewall.workspace / "state")})
     assert done.returncode == 125 and b"hint: set XDG_STATE_HOME" in done.stderr
     assert not (sidewall.workspace / "state" / "sidewall" / "audit").exists()
+
+
+def test_a_flood_of_notes_is_a_few_lines(sidewall: Cli) -> None:
+    script = "for n in $(seq 60); do mkdir -p d$n/.vscode; echo x > d$n/.vscode/settings.json; done"
+    done = sidewall("run", "-c", script)
+    notes = [line for line in done.stderr.splitlines() if b"note: " in line]
+    assert done.returncode == 0 and len(notes) == 21 and b"and 40 more" in notes[-1], done.stderr

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from sidewall.plan.steps import Plan
     from sidewall.platforms.contract import Held
 
+MOST_NOTES = 20
+"""A command can have thousands of things put back: they must not push everything else off the screen."""
+
 
 def _warn(line: Guarantee) -> None:
     if line.level != ENFORCED:
@@ -81,9 +84,11 @@ class Report:
 
     def held(self, acts: Sequence[Held]) -> None:
         """What the trusted side did to the workspace, as far as the user should know."""
-        for act in acts:
-            if act.action not in QUIET:
-                say("note", f"{act.action} {act.path}" + (f": {act.reason}" if act.reason else ""))
+        told = [act for act in acts if act.action not in QUIET]
+        for act in told[:MOST_NOTES]:
+            say("note", f"{act.action} {act.path}" + (f": {act.reason}" if act.reason else ""))
+        if len(told) > MOST_NOTES:
+            say("note", f"... and {len(told) - MOST_NOTES} more such things")
 
     def ended(self, returncode: int, *, seconds: float, timeout: float, denials: Sequence[Any], line: str,
               lost: str = "") -> int:
