@@ -18,10 +18,11 @@ collect_ignore = [] if sys.platform == "win32" else ["windows/inside"]
 
 
 class Survivor:
-    """A process of a command that leaves a sign if it still runs when it is asked, however slow the machine is."""
+    """A process of a command that leaves a sign if it still runs when it is asked, however slow the machine is.  What
+    its shell says of a child that was killed a moment earlier is nobody's business."""
 
     script = ("(n=0; while [ ! -e asked ] && [ $n -lt 1200 ]; do sleep 0.05; n=$((n+1)); done; "
-              "[ ! -e asked ] || touch survived)")
+              "[ ! -e asked ] || touch survived) 2> /dev/null")
 
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace

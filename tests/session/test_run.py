@@ -104,7 +104,8 @@ def test_exit_codes_as_a_shell_shows_them(sandbox: Sandbox) -> None:
 
 
 def test_a_time_out_keeps_the_output_and_kills_the_tree(sandbox: Sandbox, workspace: Path) -> None:
-    script = "echo before; echo error >&2; (while :; do echo x >> alive; sleep 0.05; done) & sleep 600"
+    loop = "(while :; do echo x >> alive; sleep 0.05; done) 2> /dev/null"
+    script = f"echo before; echo error >&2; {loop} & exec sleep 600"
     with pytest.raises(sidewall.TimeoutExpired) as caught:
         sandbox.run(["sh", "-c", script], timeout=1, capture_output=True, text=True)
     error = caught.value
