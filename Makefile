@@ -14,7 +14,7 @@ help: ## what can be made
 demo: setup ## a real package's test suite in the sandbox, then attacks that fail, then the guarantees
 	@$(BIN)/python -m demo
 
-test: setup tools ## everything, in about ten minutes on two cores
+test: setup tools ## everything, in about a quarter of an hour on two cores
 	@$(MAKE) -s -j $(JOBS) lint types
 	@$(PYTEST)
 

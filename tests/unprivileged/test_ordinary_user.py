@@ -30,7 +30,7 @@ LANES = {
         "tests/attacks/test_files.py", "tests/attacks/test_processes.py", "tests/attacks/test_secrets_ipc.py",
         "tests/attacks/test_sockets.py", "-k", "not -control and not -namespace",
     ),
-    "session": ("tests/session", "tests/cli"),
+    "session": ("tests/session", "tests/cli", "-k", "not bare"),
     "cells": ("tests/linux/cell", "tests/linux/watch", "tests/verify/test_sandbox.py::test_what_is_promised_holds"),
     "git": ("tests/linux/git/test_use.py", "tests/linux/git/test_both_sides.py", "tests/linux/git/test_attack.py"),
 }  # fmt: skip
