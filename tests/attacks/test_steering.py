@@ -52,8 +52,8 @@ WAYS: dict[str, tuple[Callable[[World], None], str, str]] = {
                               "scripts/check", "."),
     "a program": (lambda world: set_up(world, "core.fsmonitor", "scripts/watch", "scripts/watch"),
                   "scripts/watch", "."),
-    "configuration": (lambda world: set_up(world, "include.path", "../common.config", "shared.config"),
-                      "shared.config", "."),
+    "configuration": (lambda world: set_up(world, "include.path", "../common.config", "common.config"),
+                      "common.config", "."),
 }  # fmt: skip
 
 
