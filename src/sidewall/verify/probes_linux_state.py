@@ -198,7 +198,7 @@ WORKING = [
     Probe(id="L-149 temporary", guarantee=WORKS, what="use the temporary directory", effect="told",
           program=_TEMPORARY),
     Probe(id="L-148 reading", guarantee=WORKS, what="read the system's files", effect="told",
-          program="told() if os.listdir('/usr') and open('/bin/sh', 'rb').read(2) else None"),
+          program="told() if os.listdir('/usr') and open('/etc/passwd').read() else None"),
     Probe(id="L-140 devices", guarantee=WORKS, what="use the common devices", effect="told", program=_DEVICES),
     Probe(id="L-146 pipes", guarantee=WORKS, what="pipes, subshells, exit codes", effect="told", program=_PIPES),
     Probe(id="L-143 threads", guarantee=WORKS, what="threads and socket pairs", effect="told", program=_THREADS),
