@@ -57,7 +57,9 @@ def make_tree(workspace: str) -> None:
         (root / name / "settings.json").write_text("{}\n")
     (root / ".gitignore").write_text("__pycache__/\nwheels/\nchurn/\n")
     environ = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    identity = ("-c", "user.name=bench", "-c", "user.email=bench@localhost")
+    # No collection of garbage in the background: it would take a processor while the first things are timed.
+    identity = ("-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "gc.auto=0",
+                "-c", "maintenance.auto=false")  # fmt: skip
     for argv in (("init", "-q"), ("add", "."), (*identity, "commit", "-q", "-m", "tree"), ("status",)):
         subprocess.run(["git", *argv], cwd=workspace, check=True, env=environ, stdout=subprocess.DEVNULL)
 

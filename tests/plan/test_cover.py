@@ -9,7 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidewall.plan import facts as fact
-from sidewall.plan.linux_paths import is_within, readable_cover
+from sidewall.plan.linux_cover import readable_cover
+from sidewall.plan.linux_paths import is_within
+from sidewall.plan.steps import Landlock, Plan
+
+from .machines import HOME, Disk, compiled, deny, of, policy, refused
 
 NAMES = ("a", "b", "ab", "a.b", "c d")
 TREES = st.recursive(
@@ -112,3 +116,26 @@ def test_directories_that_may_be_entered_but_not_read() -> None:
     denied = frozenset(("/home/me/.ssh", "/home/me/.netrc", "/home/me/.config/gh"))
     assert readable_cover(denied, known) == ("/home/me/work", "/usr")
     assert readable_cover(frozenset(("/home/me",)), known) == ("/usr",)
+
+
+def covers(plan: Plan) -> set[str]:
+    (step,) = of(plan, Landlock)
+    return {path for path, access in step.rules if access & 1 << 2}
+
+
+def test_a_directory_of_the_system_is_not_listed_for_what_the_users_rights_hide_already() -> None:
+    """What the host replaces in a listed directory cannot be read any more."""
+    disk = Disk({"/etc/shadow": "file", "/etc/passwd": "file", "/etc/ssl/private": "dir", f"{HOME}/.netrc": "file"})
+    about = policy()
+    closed = tuple([found.replace(readable=found.path not in ("/etc/shadow", "/etc/ssl/private"))
+                    for found in disk.paths(about)])
+    ordinary = compiled(about, disk, paths=closed, **refused())
+    assert "/etc" in covers(ordinary) and "/etc/passwd" not in covers(ordinary)
+    # Nothing is closed to root; and a secret that the user could read is left out as ever.
+    for plan in (compiled(about, disk, paths=closed, uid=0, **refused()), compiled(about, disk, **refused())):
+        assert "/etc/passwd" in covers(plan)
+        assert not {"/etc", "/etc/shadow", "/etc/ssl", "/etc/ssl/private"} & covers(plan)
+    # A rule of the user's own is about what it names, whoever may read that today; and so are secrets in the home.
+    asked = policy(":workspace", deny("/etc/shadow"))
+    assert not {"/etc", "/etc/shadow"} & covers(compiled(asked, disk, paths=closed, **refused()))
+    assert HOME not in covers(ordinary) and f"{HOME}/.netrc" not in covers(ordinary)

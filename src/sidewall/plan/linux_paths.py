@@ -94,15 +94,15 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
             layout.bare_places += [path] if inside else []
         elif inside:
             # A command may change the mode of what is its user's.
-            if _exists(path, known, closed=True):
+            if exists(path, known, closed=True):
                 layout.masks.append(Mask(path=path))
             layout.weak_secrets.append(path)
         elif path != policy.home and _composable(path, policy.home):
             composed.append(path)
-        elif snapshots and _in_snapshot(path) and (facts.uid == 0 or _exists(path, known)):
+        elif snapshots and _in_snapshot(path) and (facts.uid == 0 or exists(path, known)):
             # Nobody asked for more than the user's rights where these hide it already.
             composed.append(path)
-        elif _exists(path, known):
+        elif exists(path, known):
             layout.masks.append(Mask(path=path))
             if known[path].kind != fact.DIRECTORY:
                 # A mask on a directory lasts: programs replace files by rename, not directories.
@@ -121,8 +121,9 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
     _compose(composed, known, layout)
     _shown(policy, known, denied, facts.own, layout)
     if tier == LANDLOCK:
-        listings = {item.path: item.entries for item in facts.listings}
-        layout.readable = readable_cover(frozenset((*denied, *facts.matches, "/dev")), listings)
+        from sidewall.plan import linux_cover
+
+        layout.readable = linux_cover.readable(policy, facts, known, denied)
         # The interpreter is needed wherever it lies, also where a directory above may be entered but not read.
         layout.readable += tuple([
             path for path in facts.own if not any(is_within(path, place) for place in layout.readable)
@@ -156,7 +157,7 @@ def _pins(roots: list[str], held: list[str]) -> list[Pin]:
     return [Pin(path=path) for path in sorted(between, key=lambda path: path.split("/"))]
 
 
-def _exists(path: str, known: dict[str, PathFact], *, closed: bool = False) -> bool:
+def exists(path: str, known: dict[str, PathFact], *, closed: bool = False) -> bool:
     """Whether a mask is wanted: it exists, the user could read it (or it is ``closed`` all the same), and it is no
     link to another place (there, where it really lies, it is masked too)."""
     found = known.get(path)
@@ -164,9 +165,15 @@ def _exists(path: str, known: dict[str, PathFact], *, closed: bool = False) -> b
             and (closed or found.readable))
 
 
+def in_system(path: str) -> bool:
+    """Whether only the administrator changes what lies beside ``path``."""
+    parent = path.rpartition("/")[0]
+    return any(is_within(parent, top) for top in _SYSTEM)
+
+
 def _composable(path: str, home: str) -> bool:
     parent = path.rpartition("/")[0]
-    return is_within(path, home) or not (parent == "" or any(is_within(parent, top) for top in _SYSTEM))
+    return is_within(path, home) or not (parent == "" or in_system(path))
 
 
 def _in_snapshot(path: str) -> bool:
@@ -362,29 +369,4 @@ def _protected(policy: Policy, facts: LinuxFacts, layout: Layout, notes: list[st
                 layout.weak_names.append(found.path)
 
 
-def readable_cover(denied: frozenset[str], listings: dict[str, tuple[tuple[str, str], ...]]) -> tuple[str, ...]:
-    """The fewest paths that together reach everything except what is denied: Landlock only adds rights, so a
-    directory that holds a denied name is not named itself, but each of its other entries is."""
-    cover: list[str] = []
-
-    def visit(path: str) -> None:
-        if path in denied:
-            return
-        inner = "/" if path == "/" else path + "/"
-        if not any(name.startswith(inner) for name in denied):
-            cover.append(path)
-            return
-        if path not in listings:
-            # It may be entered but not read; what is known of it are the ways to what is denied.
-            for name in sorted({name[len(inner):].partition("/")[0] for name in denied if name.startswith(inner)}):
-                visit(inner + name)
-            return
-        for name, kind in listings[path]:
-            if kind in (fact.DIRECTORY, fact.FILE):
-                visit(inner + name)
-
-    visit("/")
-    return tuple(cover)
-
-
-__all__ = ["Layout", "Step", "is_within", "lay_out", "readable_cover"]
+__all__ = ["Layout", "Step", "exists", "in_system", "is_within", "lay_out"]

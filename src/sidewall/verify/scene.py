@@ -59,7 +59,7 @@ class Scene:
         self._lock_file = leftovers.hold(self.base)
         self.home = os.path.join(self.base, "home")
         self.workspace = os.path.join(self.base, "work")
-        self.targets: dict[str, Any] = {"unique": leftovers.name(self.base)}
+        self.targets: dict[str, Any] = {"unique": leftovers.name(self.base), "began": os.stat(self.base).st_ctime}
         self.absent: dict[str, str] = {}
         self.secrets: dict[str, str] = {}
         self.stages: list[Stage] = []

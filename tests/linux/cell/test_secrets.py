@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from sidewall.plan import steps
+from sidewall.platforms.linux.facts import look
 from sidewall.policy.model import DENY, READ
 
 from .place import Opened, Place, rule, write
@@ -38,6 +39,12 @@ def reads(cell: Opened, *paths: Path | str) -> str:
     """All that can be read of these paths, one way or another."""
     script = 'for path; do cat "$path" "/proc/self/root$path" "/proc/self/cwd/../../../../../../..$path"; done 2>&1'
     return cell.run(["/bin/sh", "-c", script, "sh", *map(os.fspath, paths)]).output
+
+
+def allowed(cell: Opened) -> list[str]:
+    """The paths that Landlock lets be read."""
+    (step,) = [step for step in cell.plan.steps if isinstance(step, steps.Landlock)]
+    return [path for path, access in step.rules if access & 1 << 2]
 
 
 def level(cell: Opened) -> str:
@@ -264,6 +271,39 @@ def test_a_secret_of_the_system_that_is_replaced(place: Place, namespace: str, s
         assert reads(cell, system / "plain").startswith("plain\n")
     else:
         assert level(cell) == "partial"
+
+
+def test_what_the_host_replaces_in_a_listed_directory(place: Place, landlock: str, home: Path) -> None:
+    """Without mounts a directory with a secret in it is listed entry by entry, as it was when the cell was made."""
+    cell = place.open(landlock)
+    assert reads(cell, home / ".bashrc").count("# shell\n") == 3
+    write(home / "new", "# new\n")
+    (home / "new").rename(home / ".bashrc")
+    assert "# new" not in reads(cell, home / ".bashrc")
+    assert "# new" in reads(place.open(landlock), home / ".bashrc")
+
+
+def test_the_rest_of_a_directory_of_the_system_is_seen_as_it_is(place: Place, landlock: str) -> None:
+    """For an ordinary user, whom the modes keep from its secrets."""
+    cell = place.open(landlock)
+    listed = [path for path in allowed(cell) if path.startswith("/etc/")]
+    secret = [rule.path for rule in cell.plan.policy.files if rule.access == DENY and rule.path.startswith("/etc/")]
+    assert bool(listed) == (os.geteuid() == 0 or any(look(path, {}).readable for path in secret
+                                                     if os.path.lexists(path)))
+    assert "root:" in reads(cell, "/etc/passwd")
+    assert "root:" not in reads(cell, "/etc/shadow", "/etc/gshadow", "/etc/shadow-")
+
+
+def test_a_secret_directory_that_may_be_entered_but_not_listed(tmp_path: Path) -> None:
+    """Whoever knows a name in it can read what is there: it counts as readable."""
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    for mode, readable in ((0o311, True), (0o611, True), (0o200, os.geteuid() == 0)):
+        secret.chmod(mode)
+        try:
+            assert look(os.fspath(secret), {}).readable is readable
+        finally:
+            secret.chmod(0o700)
 
 
 def test_the_strict_profile(place: Place, namespace: str, home: Path) -> None:

@@ -164,8 +164,11 @@ def _links(item: PathFact) -> list[str]:
     repository."""
     if item.kind != fact.DIRECTORY or not item.readable:
         return []
-    with os.scandir(item.real) as entries:
-        return [f"{item.path}/{entry.name}" for entry in entries if entry.is_symlink()]
+    try:
+        with os.scandir(item.real) as entries:
+            return [f"{item.path}/{entry.name}" for entry in entries if entry.is_symlink()]
+    except PermissionError:  # it may be entered, not read
+        return []
 
 
 def _existing(path: str, see: Callable[[str], PathFact]) -> PathFact:
@@ -198,7 +201,7 @@ def look(path: str, parents: dict[str, str]) -> PathFact:
             parents[parent] = os.path.realpath(parent or "/").rstrip("/")
         real = f"{parents[parent]}/{name}"
     return PathFact(path=path, kind=kind, real=real, device=info.st_dev, inode=info.st_ino,
-                    readable=os.access(real, os.R_OK))
+                    readable=os.access(real, os.R_OK) or (kind == fact.DIRECTORY and os.access(real, os.X_OK)))
 
 
 def _kind(mode: int) -> str:
