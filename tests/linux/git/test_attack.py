@@ -189,6 +189,21 @@ def test_packed_references_have_a_grammar(world: World, text: str) -> None:
     world.everyday()
 
 
+@pytest.mark.parametrize("text", ["junk", "1111111111111111111111111111111111111111 refs/heads/a"])
+def test_references_stay_however_old_the_packed_ones_are_that_stayed_inside(world: World, text: str) -> None:
+    # What was written long before the command's end is looked at once; what it stands for lasts.
+    before = frozen(world)
+    packs = f"printf '{text}\\n' > .git/packed-refs; touch -d '1 hour ago' .git/packed-refs; sleep 0.1"
+    told = [*world.run(f"{packs}; rm .git/refs/heads/topic")]
+    assert frozen(world) == before
+    told += [*world.run("rm .git/refs/tags/v1"), *world.settle()]
+    assert frozen(world) == before
+    reasons = {one.path: one.reason for one in told}
+    assert all("packed references could not be carried" in reasons[f".git/refs/{name}"]
+               for name in ("heads/topic", "tags/v1"))
+    world.everyday()
+
+
 REBASE = ("git checkout -q topic; echo t >> f; git commit -qam t; git checkout -q main; echo m >> f; "
           "git commit -qam m; git checkout -q topic; git rebase main || true; ")
 SEQUENCE = {

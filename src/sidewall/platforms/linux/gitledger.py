@@ -112,6 +112,10 @@ class Ledger:
         else:
             self._young.discard(path)
 
+    def carried(self, path: str, st: os.stat_result) -> bool:
+        """Is this version of a file of the layer outside, as far as we know?"""
+        return self._carried.get(path) == gitfiles.signature(st)
+
     def refresh(self, bases: dict[str, int]) -> None:
         """Takes out of the layer what the host has changed since and the cell has not: the host's version shows
         there again, and is what both sides start from.  ``bases`` are the indexes of this moment.

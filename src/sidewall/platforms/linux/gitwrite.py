@@ -40,8 +40,10 @@ class Writer:
         """Writes every change; returns those that have to wait for the removals."""
         late = []
         packed = look.names.get("packed-refs")
-        if packed is not None and not self._ledger.settled(self._prefix + "packed-refs", packed):
-            self._packed_behind = not any(change.kind == "packed-refs" for change in look.changes)
+        if packed is not None:
+            # Until this very version is outside, a loose reference that is gone inside may be all that there is of it.
+            self._packed_behind = (not self._ledger.carried(self._prefix + "packed-refs", packed)
+                                   and not any(change.kind == "packed-refs" for change in look.changes))
         grouped = [change for changes, _ in look.groups.values() for change in changes]
         for change in sorted([*look.changes, *grouped], key=self._rank):
             if self._write(change, late=True):
