@@ -116,8 +116,16 @@ def test_every_name_of_the_design_is_on_the_list() -> None:
     assert all(protect.validate(name) == name for name in protect.names(WINDOWS))
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "*.json", "a[b]", ".git", ".GIT", "a\0", "a?"])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "*.json", "a[b]", ".git", ".GIT", "a\0", "a?",
+                                  "x" * 256, "\u00e4" * 128])
 def test_what_cannot_be_a_protected_name(name: str) -> None:
     with pytest.raises(PolicyError) as caught:
         protect.validate(name)
     assert caught.value.hint
+
+
+def test_the_longest_name() -> None:
+    assert protect.validate("x" * 255) == "x" * 255
+    assert protect.validate("\u00e4" * 255, WINDOWS) == "\u00e4" * 255
+    with pytest.raises(PolicyError):
+        protect.validate("\U0001f600" * 128, WINDOWS)

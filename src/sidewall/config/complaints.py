@@ -42,6 +42,7 @@ _EXAMPLES = {
     "protect.release": 'release = [".vscode"]',
     "protect.git": 'git = "commit" or "read-only"',
 }
+_LONGEST = 300
 _WORDS = {
     "`array`": "a list", "`object`": "a table", "`str`": "a string", "`int`": "a whole number", "`float`": "a number",
     "`bool`": "true or false", "`null`": "nothing", "`datetime`": "a date", "`date`": "a date", "`time`": "a time",
@@ -87,3 +88,19 @@ def bad_syntax(file: str, message: str) -> NoReturn:
     """Refuses what is no TOML; the message names line and column.  Raises ConfigError."""
     raise ConfigError(f"is not TOML: {message[:1].lower()}{message[1:]}", file=file,
                       hint="Strings stand in quotes, lists in brackets; the line is the first that cannot be read.")
+
+
+def too_deep(file: str, key: str) -> NoReturn:
+    """Refuses a key of very many parts, or brackets in brackets.  Raises ConfigError."""
+    raise ConfigError("is nested too deeply", file=file, key=key,
+                      hint="A table of this file holds keys, and a key a value or a list: [files], then write = [...].")
+
+
+def shortened(error: ConfigError) -> ConfigError:
+    """The same complaint; of what the file says at length, its beginning and its end."""
+    where = error.message.removeprefix(f"{error.file}: ").removeprefix(f"{error.key}: ")
+    return ConfigError(_clipped(where), file=error.file, key=_clipped(error.key), hint=_clipped(error.hint))
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST // 2]} ... {text[-_LONGEST // 3:]}"

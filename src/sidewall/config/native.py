@@ -14,7 +14,7 @@ import tomllib
 
 import msgspec
 
-from sidewall.config import complaints, units
+from sidewall.config import complaints, nesting, units
 from sidewall.config.schema import SECTIONS, Document
 from sidewall.config.schema import Limits as LimitsTable
 from sidewall.errors import ConfigError, PolicyError
@@ -36,7 +36,6 @@ from sidewall.policy.model import (
 
 MOST_BYTES = 1 << 18
 """Longer files are refused."""
-_DEEPEST = 64
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +55,10 @@ def parse(text: str | bytes, place: Place, *, file: str, layer: str = PROJECT, t
 
     Raises ConfigError that names the file, the key (or the line, where the text is no TOML) and a remedy.
     """
-    document = _document(text, file)
-    overlay = _overlay(document, place, file, layer)
+    try:
+        overlay = _overlay(_document(text, file), place, file, layer)
+    except ConfigError as error:
+        raise complaints.shortened(error) from None
     return overlay if trusted else overlay.replace(trusted=False)
 
 
@@ -77,6 +78,9 @@ def _document(text: str | bytes, file: str) -> Document:
             text = text.decode("utf-8")
         except UnicodeDecodeError as error:
             raise ConfigError(f"is not UTF-8 (byte {error.start})", file=file, hint="Save it as UTF-8.") from None
+    deep = nesting.too_deep(text)
+    if deep is not None:
+        complaints.too_deep(file, deep)
     try:
         data = tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:

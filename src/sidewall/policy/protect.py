@@ -36,6 +36,8 @@ ONLY_PRESENT = frozenset((
 an empty directory in every workspace, to hold the name while it is absent, would cost more than it gives."""
 
 GIT = ".git"
+_LONGEST = 255
+"""Bytes of a name on the file systems of Linux; on those of Windows as many UTF-16 units."""
 
 
 def names(flavour: str = paths.POSIX) -> tuple[str, ...]:
@@ -50,12 +52,17 @@ DEFAULT = names()
 def validate(name: str, flavour: str = paths.POSIX) -> str:
     """A name for the list: of a file or directory, at any depth below a writable root.
 
-    Raises PolicyError for a path, a pattern, a dot segment, and for ``.git``, which has rules of its own.
+    Raises PolicyError for a path, a pattern, a dot segment, what no file can be called, and for ``.git``, which has
+    rules of its own.
     """
     pieces = paths.split_names(name, flavour)
     if len(pieces) != 1 or "\0" in name or paths.is_absolute(name, flavour) or pieces[0] in (".", ".."):
         raise PolicyError(f"protected name {name!r} is not the name of a file or directory",
                           hint="Write it as .vscode; a path is made unwritable by a read rule.")
+    unit, coding = (1, "utf-8") if flavour == paths.POSIX else (2, "utf-16-le")
+    if len(pieces[0].encode(coding, "replace")) > _LONGEST * unit:
+        raise PolicyError(f"protected name {name!r} is longer than any file's name can be",
+                          hint=f"A name has {_LONGEST} bytes at most.")
     if any(mark in name for mark in "*?["):
         raise PolicyError(f"protected name {name!r} is a pattern: a file that does not exist yet could not be held",
                           hint="Name the directory.")
