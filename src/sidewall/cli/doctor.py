@@ -132,6 +132,10 @@ def _machine(found: Examination, policy: Policy) -> None:
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     try:
         backend = detect.backend()
+        # What is kept of an earlier look is not what doctor is asked for.
+        again = getattr(backend, "look_again", None)
+        if again is not None:
+            again()
         facts = backend.facts(policy)
     except SidewallError as error:
         found.fault("machine", "backend", error)

@@ -37,14 +37,14 @@ def main(arguments: Namespace) -> int:
 
 def on_windows(arguments: Namespace) -> int:
     """The same on Windows."""
-    from sidewall.platforms.windows import machine, setup
+    from sidewall.platforms.windows import machine, setup, setup_finish
 
     here = machine.native()
     try:
         if arguments.for_user:
             outcome = setup.for_user(here, user_of(arguments.for_user))
         else:
-            outcome = setup.run(here, setup.elevation(here, warned), setup.copy_python)
+            outcome = setup.run(here, setup.elevation(here, warned), setup_finish.finish)
     except setup.Declined as error:
         return declined(error)
     tell(outcome, as_json=arguments.json)

@@ -57,8 +57,8 @@ class PathFact(Record):
 
 
 class Wide(Record):
-    """A place outside the user's own where a group of many (``who``: Everyone, Users, Authenticated Users, INTERACTIVE)
-    has rights that write; ``mask`` is that of a file."""
+    """A place where somebody besides the user, the system and administrators (``who``: mostly a group of many, as
+    Everyone, Users, Authenticated Users, INTERACTIVE) has rights that write; ``mask`` is that of a file."""
 
     path: str
     who: Sid
@@ -109,11 +109,11 @@ class WindowsFacts(Record):
     writable roots, present or missing at the roots; ``git`` and ``listings`` of git directories and their entries;
     ``matches`` what deny patterns match; ``linked`` files with several names in writable roots and ``reparses`` the
     reparse points there; ``tools`` directories that programs are started from.  ``scanned`` is False when a root was
-    too large to look through, ``expanded`` when patterns were not followed to their end, ``audited`` when nobody
-    looked for places that are open to all (``wide``).  ``temp`` is the directory in which private temporary directories
-    are made.  ``runner``: commands can be started as the accounts; if not, ``runner_problem`` says why.
-    ``environ`` are start-up variables with the system's own values.  ``unenforced`` is what the kernel was
-    found not to do.
+    too large to look through, ``expanded`` when patterns were not followed to their end, ``audited`` when places that
+    are open to many (``wide``) were not all looked for; then ``unaudited`` says why ('': nobody looked).
+    ``temp`` is the directory in which private temporary directories are made.  ``runner``: commands can be started as
+    the accounts; if not, ``runner_problem`` says why.  ``environ`` are start-up variables with the system's own values.
+    ``unenforced`` is what the kernel was found not to do.
     """
 
     build: int
@@ -150,6 +150,7 @@ class WindowsFacts(Record):
     scanned: bool = True
     expanded: bool = True
     audited: bool = True
+    unaudited: str = ""
     temp: str = ""
     environ: tuple[tuple[str, str], ...] = ()
     unenforced: tuple[Unenforced, ...] = ()

@@ -86,6 +86,14 @@ def compile(policy: Policy, facts: WindowsFacts, tier: str) -> Plan:
     return _finish(policy, chosen, steps, report, (*notes, *layout.notes), better if tier == "auto" else None)
 
 
+def with_everyone(plan: Plan) -> Plan:
+    """The same plan of the account tier with Everyone among the restricting SIDs, for a machine that turns out to start
+    no program without; its promises are lower.  Raises GuaranteeError where the policy requires one of them."""
+    changed = tuple([step.replace(restricting=(*step.restricting, known.EVERYONE)) if isinstance(step, TokenRecipe)
+                     else step for step in plan.steps])
+    return _finish(plan.policy, plan.tier, changed, windows_report.with_everyone(plan.guarantees), plan.notes, None)
+
+
 def _account(policy: Policy, facts: WindowsFacts) -> AccountFact | None:
     return facts.online if policy.network.mode == NETWORK_ON else facts.offline
 
@@ -231,4 +239,5 @@ def _finish(policy: Policy, tier: str, steps: tuple[Step, ...], report: tuple[Gu
                 digest=sha256(repr(steps)).hex(), notes=notes)
 
 
-__all__ = ["AUTO", "TIERS", "choose_tier", "compile", "filters", "why_not", "why_not_account", "why_not_token"]
+__all__ = ["AUTO", "TIERS", "choose_tier", "compile", "filters", "why_not", "why_not_account", "why_not_token",
+           "with_everyone"]

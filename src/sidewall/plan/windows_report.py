@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sidewall.policy.model import Policy
 
 SETUP = "run `sidewall setup` once: the account tier holds it"
+NEEDS_EVERYONE = ("programs do not start here unless Everyone is a restricting SID: what Everyone may write is "
+                  "writable")
 DEPUTIES = "services that start programs for their caller (task scheduler, WMI, COM) do so with the user's own token"
 
 
@@ -52,10 +54,11 @@ def holes(facts: WindowsFacts, recipe: TokenRecipe) -> tuple[str, ...]:
 
     Both halves of the check must be granted a write, by whatever group.  FILE_DELETE_CHILD is no write to a
     write-restricted token: there the normal half alone decides.  What the user himself is granted is not known here,
-    so in his own token the normal half of a fully restricted check counts as granted.
+    so in his own token the normal half of a fully restricted check counts as granted; an account is asked about.
     """
     strict = not recipe.flags & WRITE_RESTRICTED
     groups = {sid for sid, _ in recipe.groups if sid not in recipe.disable}
+    groups |= {recipe.user} if recipe.base == "account" else set()
     normal: dict[str, int] = {}
     restricted: dict[str, int] = {}
     for place in facts.wide:
@@ -70,14 +73,14 @@ def _outside(facts: WindowsFacts, tier: str, wide: tuple[str, ...]) -> list[Guar
     reasons = []
     if tier == ACCOUNT:
         how, remedy = "the account has no rights there; restricting SIDs", ""
+        if facts.needs_everyone:
+            reasons.append(NEEDS_EVERYONE)
         if wide:
             reasons.append("open to a group that the account is in: " + _some(wide))
-            remedy = "take Full Control from Users, Authenticated Users and Everyone there (icacls)"
-        if facts.needs_everyone:
-            reasons.append("programs do not start here unless Everyone is a restricting SID: what Everyone may write "
-                           "is writable")
+            remedy = ("take Full Control from groups of many there (icacls); a volume without access lists has to be "
+                      "removed")
         if not facts.audited:
-            reasons.append("nobody looked for directories that are open to all users")
+            reasons.append(facts.unaudited or "nobody looked for directories that are open to all users")
             remedy = remedy or "run `sidewall doctor`"
         second = list(reasons)
     else:
@@ -93,6 +96,14 @@ def _outside(facts: WindowsFacts, tier: str, wide: tuple[str, ...]) -> list[Guar
     said = "; ".join(reasons) or "the account's own profile is its own, and stays from one cell to the next"
     return [_line("write-outside", PARTIAL if reasons else ENFORCED, how, said, remedy),
             _line("metadata-outside", PARTIAL if second else ENFORCED, how, "; ".join(second), remedy)]
+
+
+def with_everyone(report: tuple[Guarantee, ...]) -> tuple[Guarantee, ...]:
+    """The report of the account tier where Everyone turns out to be needed as a restricting SID."""
+    return tuple([line.replace(level=PARTIAL, reason=NEEDS_EVERYONE if line.level == ENFORCED else
+                               f"{NEEDS_EVERYONE}; {line.reason}")
+                  if line.name in ("write-outside", "metadata-outside") and line.level in (ENFORCED, PARTIAL) else line
+                  for line in report])
 
 
 def _names(policy: Policy, layout: Layout, tier: str) -> Guarantee:

@@ -65,7 +65,7 @@ def recipe(tier: str, facts: WindowsFacts, capability: Sid, account: Sid | None 
         groups += ((facts.logon, USUAL | SE_GROUP_LOGON_ID),) if facts.logon is not None else ()
     return TokenRecipe(
         base="user" if account is None else "account", user=user, groups=groups, flags=flags,
-        disable=disabled(groups, facts.logon if account is not None else None),
+        disable=disabled(groups, (known.INTERACTIVE, facts.logon) if account is not None else ()),
         restricting=restricting(tier, facts, capability, account),
         default_dacl=default_dacl(account if account is not None else facts.logon),
         integrity=MEDIUM, privileges=KEPT,
@@ -84,10 +84,14 @@ def restricting(tier: str, facts: WindowsFacts, capability: Sid, account: Sid | 
     return (capability, *logon, known.EVERYONE)
 
 
-def disabled(groups: tuple[tuple[Sid, int], ...], logon: Sid | None) -> tuple[Sid, ...]:
-    """The groups that become deny-only: those with rights over the machine, and in another account's token the
-    caller's logon session, since the default DACL of the user's own processes names it."""
-    return tuple([sid for sid, _ in groups if sid in POWERFUL or _of_domain(sid) or sid == logon])
+def disabled(groups: tuple[tuple[Sid, int], ...], also: tuple[Sid | None, ...]) -> tuple[Sid, ...]:
+    """The groups that become deny-only: those with rights over the machine, and in another account's token ``also``.
+
+    The caller's logon session, since the default DACL of the user's own processes names it.  INTERACTIVE, since Windows
+    lets it delete whatever lies below Public, and by default start servers over COM; a logon by the scheduler or over
+    SSH has not got it either, and programs run there.
+    """
+    return tuple([sid for sid, _ in groups if sid in POWERFUL or _of_domain(sid) or sid in also])
 
 
 def _of_domain(sid: Sid) -> bool:

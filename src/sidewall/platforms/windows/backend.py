@@ -11,6 +11,7 @@ import os
 from sidewall.errors import MachineError
 from sidewall.plan import windows_steps as steps
 from sidewall.plan.steps import UNCONFINED
+from sidewall.plan.windows import with_everyone
 from sidewall.platforms.windows import api as apis
 from sidewall.platforms.windows import lease, tokens
 from sidewall.platforms.windows.opening import step
@@ -67,18 +68,72 @@ class WindowsBackend:
     def apply(self, plan: Plan) -> TokenCell | AccountCell:
         """See ``contract.Backend.apply``."""
         if plan.tier == steps.ACCOUNT:
-            from sidewall.platforms.windows import account_opening
-
-            if self._launch is None:
-                from sidewall.platforms.windows import logon
-
-                self._launch = logon.native(self._api)
-            return _opened(account_opening.AccountOpening(self._api, plan, self._launch), self._machine_lists)
+            return self._account_cell(plan)
         if plan.tier in TOKEN_TIERS:
             from sidewall.platforms.windows import token_opening
 
             return _opened(token_opening.TokenOpening(self._api, plan), self._machine_lists)
         raise MachineError(f"the tier {plan.tier} cannot be opened by this backend", hint="use --tier token")
+
+    def _account_cell(self, plan: Plan) -> AccountCell:
+        """A cell of the account tier.  Where no program starts, the plan is made lower if that is about Everyone."""
+        from sidewall.platforms.windows import account_opening, runner_owner
+
+        launch = self._launcher()
+        try:
+            return _opened(account_opening.AccountOpening(self._api, plan, launch), self._machine_lists)
+        except runner_owner.Unable as error:
+            from sidewall.platforms.windows import findings, start_trial
+
+            if start_trial.needs_already(plan):
+                raise
+            found = start_trial.find_out(start_trial.starting(self._api, plan, launch), error)
+            self._keep_start(plan, found)
+            if found != findings.EVERYONE:
+                raise  # it was passing: the same works when it is tried again
+            plan = with_everyone(plan)
+        return _opened(account_opening.AccountOpening(self._api, plan, launch), self._machine_lists)
+
+    def try_start(self, plan: Plan) -> str:
+        """Whether programs start in the account tier without Everyone as a restricting SID, found out by a plan of that
+        tier and kept: a word of ``findings``.  Raises MachineError where that cannot be found out."""
+        from sidewall.platforms.windows import start_trial
+
+        found = start_trial.find_out(start_trial.starting(self._api, plan, self._launcher()))
+        self._keep_start(plan, found)
+        return found
+
+    def start_known(self, facts: WindowsFacts) -> str:
+        """What was found out about that on this build, for these accounts; '' when nobody tried."""
+        from sidewall.platforms.windows import findings
+
+        return findings.start_of(self._api, self._home(), facts.build, facts.group)
+
+    def _launcher(self) -> Callable[[steps.Accounts], Launch]:
+        if self._launch is None:
+            from sidewall.platforms.windows import logon
+
+            self._launch = logon.native(self._api)
+        return self._launch
+
+    def _keep_start(self, plan: Plan, found: str) -> None:
+        """What cannot be kept is found out again by the next cell that needs it."""
+        from sidewall.platforms.windows import findings
+
+        accounts = step(plan, steps.Accounts)
+        assert accounts is not None  # every plan of that tier has one
+        with tokens.own(self._api) as token:
+            user, home = tokens.read(self._api, token).user, self._api.userenv.GetUserProfileDirectoryW(token)
+        try:
+            findings.keep_start(self._api, home, self._api.ntdll.RtlGetVersion()[2], accounts.group_sid, user, found)
+        except MachineError:
+            return
+
+    def look_again(self) -> None:
+        """Forgets which places were found open to many, so that ``facts`` looks for them.  Raises Win32Error."""
+        from sidewall.platforms.windows import findings, open_places_kept
+
+        findings.forget(self._api, self._home(), open_places_kept.NAME)
 
     def recover(self) -> tuple[str, ...]:
         """See ``contract.Backend.recover``."""

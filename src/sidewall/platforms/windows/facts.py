@@ -18,11 +18,20 @@ from sidewall.plan.facts_windows import (
     WindowsFacts,
 )
 from sidewall.plan.windows_sids import capability
-from sidewall.plan.windows_steps import TOKEN, TOKEN_STRICT
-from sidewall.platforms.windows import facts_paths, readiness, runtime, selftest, tokens
+from sidewall.plan.windows_steps import ACCOUNT, TOKEN, TOKEN_STRICT
+from sidewall.platforms.windows import (
+    facts_open,
+    facts_paths,
+    findings,
+    readiness,
+    runtime,
+    selftest,
+    tokens,
+)
 from sidewall.platforms.windows.machine import Caller, Machine
 from sidewall.platforms.windows.registry import NativeRegistry
 from sidewall.policy import paths
+from sidewall.policy.model import WRITE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,8 +67,13 @@ def gather(api: Api, policy: Policy, tier: str, tried: dict[str, tuple[Unenforce
     looked = looker.look_through(own_places())
     temp = temporary_parent(home)
     problem = runtime.obstacle() if known.group is not None else ""
+    build = api.ntdll.RtlGetVersion()[2]
+    # Only in the account tier does it change what is promised.
+    search = (known.group is not None and not problem and tier in ("auto", ACCOUNT) and policy.confined
+              and state.restricting is None)
+    wide = facts_open.gather(api, state.user, home, variables, build, search=search)
     found = WindowsFacts(
-        build=api.ntdll.RtlGetVersion()[2], machine=MACHINES.get(_machine(variables), "amd64"), install=install,
+        build=build, machine=MACHINES.get(_machine(variables), "amd64"), install=install,
         user=state.user, home=policy.home, logon=state.logon, groups=state.groups, privileges=state.privileges,
         restricted=state.restricting is not None, container=state.container, elevated=state.elevated,
         session=state.session, uac=_uac(), group=known.group, offline=known.offline, online=known.online,
@@ -67,8 +81,11 @@ def gather(api: Api, policy: Policy, tier: str, tried: dict[str, tuple[Unenforce
         seclogon=_STARTS.get(_number(_SERVICE, "Start", 3), "manual"), home_private=looked.home_private,
         volumes=looked.volumes, paths=looked.paths, protected=looked.protected, git=looked.git,
         listings=looked.listings, matches=looked.matches, linked=(), reparses=looked.reparses,
-        tools=_tools(variables, policy.home), scanned=looked.scanned, expanded=looked.expanded, audited=False,
-        temp=temp, environ=tuple(sorted(variables.items())), runner=not problem, runner_problem=problem,
+        tools=_tools(variables, policy.home), scanned=looked.scanned, expanded=looked.expanded,
+        wide=facts_open.outside(wide.places, _inside(policy, looked, known)), audited=not wide.missing,
+        unaudited=wide.missing, notes=wide.notes, temp=temp, environ=tuple(sorted(variables.items())),
+        runner=not problem, runner_problem=problem,
+        needs_everyone=findings.start_of(api, home, build, known.group) == findings.EVERYONE,
     )
     if found.restricted or found.logon is None or not policy.confined:
         return found
@@ -77,6 +94,13 @@ def gather(api: Api, policy: Policy, tier: str, tried: dict[str, tuple[Unenforce
         recipe = windows_token.recipe(chosen, found, capability(install, state.user, policy))
         tried[chosen] = selftest.check(api, recipe, windows_session.job(policy), windows_session.desktop(found, None))
     return found.replace(unenforced=tried[chosen])
+
+
+def _inside(policy: Policy, looked: facts_paths.Looked, known: readiness.AccountFacts) -> tuple[str, ...]:
+    """Where a command may write by its policy, and the accounts' own profiles."""
+    roots = {rule.path for rule in policy.files if rule.access == WRITE and not rule.glob}
+    real = [found.real for found in looked.paths if found.path in roots and found.real]
+    return (*real, *[one.profile for one in (known.offline, known.online) if one is not None])
 
 
 def temporary_parent(home: str) -> str:

@@ -12,7 +12,7 @@ import os
 
 from sidewall.errors import SidewallError
 from sidewall.platforms.traces import Trace
-from sidewall.platforms.windows import temporary
+from sidewall.platforms.windows import findings, temporary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
         def undo_all(self) -> tuple[Held, ...]: ...
 
 LISTS, LOG, KEPT = "access-lists", "audit", "quarantine"
-KINDS = {"owners": "ownership", LISTS: "access-list", LOG: "log", KEPT: "quarantine", "trust.json": "trust",
-         "trust.json.lock": "trust"}
+KINDS = {"owners": "ownership", findings.NAME: "file", LISTS: "access-list", LOG: "log", KEPT: "quarantine",
+         "trust.json": "trust", "trust.json.lock": "trust"}
 
 
 class OwnFiles:

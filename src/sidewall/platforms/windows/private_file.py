@@ -34,7 +34,7 @@ def sddl(owner: Sid, *, directory: bool = False) -> str:
     return f"O:{owner}D:P(A;{flags};FA;;;{owner})(A;{flags};FA;;;SY)"
 
 
-def read(api: Api, path: str) -> bytes | None:
+def read(api: Api, path: str, *, largest: int = LARGEST) -> bytes | None:
     """What is in it, None when it is not there.  Raises Win32Error, MachineError for a link or a huge file."""
     try:
         file = api.kernel32.CreateFileW(path, GENERIC_READ, constants.OPEN_EXISTING,
@@ -51,7 +51,7 @@ def read(api: Api, path: str) -> bytes | None:
         data = b""
         while more := api.kernel32.ReadFile(file, LARGEST):
             data += more
-            if len(data) > LARGEST:
+            if len(data) > largest:
                 raise MachineError(f"{path} is larger than anything that Sidewall writes there",
                                    hint="remove it and run `sidewall setup`")
         return data

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from sidewall.nt.sid import Sid
     from sidewall.nt.token import Token
     from sidewall.nt.tree import Walk
-    from sidewall.platforms.windows.store import SecurityObject
 
 WRITTEN = SE_DACL_PRESENT | SE_DACL_PROTECTED | SE_DACL_AUTO_INHERITED
 LOOKING = bits.READ_CONTROL | bits.FILE_READ_ATTRIBUTES
@@ -69,14 +68,14 @@ class MemoryStore:
         if self._enter is not None:
             self._enter(call, path)
 
-    def open(self, path: str, *, change: bool) -> SecurityObject:
+    def open(self, path: str, *, change: bool) -> MemoryObject:
         self.enter("open", path)
         walk = self._walk(path)
         if walk.node is None:
             raise StoreError(f"{path} does not exist", why=MISSING, path=path)
         return self.opened(path, walk.node, walk.parent, change)
 
-    def opened(self, path: str, node: Node, parent: Node | None, change: bool) -> SecurityObject:
+    def opened(self, path: str, node: Node, parent: Node | None, change: bool) -> MemoryObject:
         """An object that was found.  Raises StoreError where its descriptor does not let it be opened."""
         wanted = LOOKING | (bits.WRITE_DAC if change else 0)
         above = None if parent is None else _place(parent)
@@ -171,14 +170,21 @@ class MemoryObject:
         self._store.disk.tree = self._store.disk.tree.with_descriptors({self._id: node.sd.replace(owner=owner)})
 
     def names(self) -> tuple[str, ...]:
+        return tuple([name for name, _ in self._children()])
+
+    def directories(self) -> tuple[str, ...]:
+        """The names in a directory of directories that are nothing but that: no reparse point of any kind."""
+        return tuple([name for name, node in self._children() if node.directory and not node.reparse])
+
+    def _children(self) -> list[tuple[str, Node]]:
         self._store.enter("names", self._path)
         node = self._node()
         place = _place(node)
         if not open_file(place, None, self._store.token, bits.FILE_LIST_DIRECTORY).certain:
             raise StoreError(f"{self._path} may not be listed", why=DENIED, path=self._path)
-        return tuple([name for name, _ in self._store.disk.tree.children(node)])
+        return list(self._store.disk.tree.children(node))
 
-    def child(self, name: str, *, change: bool) -> SecurityObject:
+    def child(self, name: str, *, change: bool) -> MemoryObject:
         path = f"{self._path.rstrip(chr(92))}\\{name}"
         self._store.enter("child", path)
         node = self._node()

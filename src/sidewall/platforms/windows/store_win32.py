@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from sidewall.nt.sid import Sid
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.handles import Handle
-    from sidewall.platforms.windows.store import SecurityObject
+    from sidewall.platforms.windows.kernel32_files import DirectoryEntry
 
 ITSELF = constants.FILE_FLAG_BACKUP_SEMANTICS | constants.FILE_FLAG_OPEN_REPARSE_POINT
 STAYING = constants.FILE_SHARE_READ | constants.FILE_SHARE_WRITE
@@ -71,7 +71,7 @@ class Win32Store:
     def __init__(self, api: Api) -> None:
         self.api = api
 
-    def open(self, path: str, *, change: bool) -> SecurityObject:
+    def open(self, path: str, *, change: bool) -> Win32Object:
         above, name = self._way(path)
         try:
             return self.opened(path, above, change) if name else self.opened(path, [], change)
@@ -79,7 +79,7 @@ class Win32Store:
             _close(above)
             raise
 
-    def opened(self, path: str, above: list[Handle], change: bool) -> SecurityObject:
+    def opened(self, path: str, above: list[Handle], change: bool) -> Win32Object:
         """The object at a path whose directories ``above`` are held; they are its own from now on."""
         access = LOOKING | (bits.WRITE_DAC if change else 0)
         handle = self.handle(path, access, STAYING | constants.FILE_SHARE_DELETE)
@@ -224,6 +224,15 @@ class Win32Object:
                 raise refused(error, self._path) from None
 
     def names(self) -> tuple[str, ...]:
+        return tuple([entry.name for entry in self._entries()])
+
+    def directories(self) -> tuple[str, ...]:
+        """The names in a directory of directories that are nothing but that: no reparse point of any kind."""
+        kind = constants.FILE_ATTRIBUTE_DIRECTORY | constants.FILE_ATTRIBUTE_REPARSE_POINT
+        return tuple([entry.name for entry in self._entries()
+                      if entry.attributes & kind == constants.FILE_ATTRIBUTE_DIRECTORY])
+
+    def _entries(self) -> tuple[DirectoryEntry, ...]:
         if self._listed is None:
             # Held until this is closed: what is opened in it by name meanwhile is in this very directory.
             listed = self._store.handle(self._path, bits.FILE_LIST_DIRECTORY | bits.FILE_READ_ATTRIBUTES, STAYING)
@@ -233,13 +242,13 @@ class Win32Object:
                                  hint="start again when nobody renames directories there")
             self._listed = listed
         try:
-            return tuple([entry.name for entry in self._store.api.kernel32.DirectoryEntries(self._listed)])
+            return self._store.api.kernel32.DirectoryEntries(self._listed)
         except ApiError as error:
             raise refused(error, self._path) from None
 
-    def child(self, name: str, *, change: bool) -> SecurityObject:
+    def child(self, name: str, *, change: bool) -> Win32Object:
         if self._listed is None:
-            self.names()
+            self._entries()
         return self._store.opened(f"{self._path.rstrip(chr(92))}\\{name}", [], change)
 
     def close(self) -> None:
