@@ -9,12 +9,10 @@ import argparse
 import json
 import os
 import pty
-import re
 import select
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from sidewall.verify.leftovers import PREFIX
 from sidewall.verify.probe import WORKS, catalogue
 
 from .liar import liar
+from .remains import remains
 
 SECONDS = 60
 
@@ -109,32 +108,25 @@ def test_a_projects_own_file_counts(sidewall: Cli) -> None:
     assert {one["excuse"] for one in told["works"]} >= {"the policy makes the workspace read-only"}
 
 
-def traces(sidewall: Cli) -> list[str]:
-    places = (sidewall.home, sidewall.workspace.parent, Path(tempfile.gettempdir()), Path("/dev/shm"))
-    found = [path.name for place in places for path in place.iterdir() if PREFIX[1:] in path.name]
-    keys = Path("/proc/keys")
-    return found + re.findall(rf"{PREFIX[1:]}\w+(?=:)", keys.read_text() if keys.exists() else "")
-
-
 @pytest.mark.parametrize(("number", "left"), [(signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGKILL, True)],
                          ids=lambda value: getattr(value, "name", str(value)))
 def test_whatever_ends_it_nothing_stays(sidewall: Cli, number: int, left: bool) -> None:
-    before = set(traces(sidewall))
     process = subprocess.Popen(sidewall.command("verify", "--guarantee", "write-outside"), cwd=sidewall.workspace,
                                env=sidewall.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    places = (sidewall.home, sidewall.workspace.parent)
     deadline = time.monotonic() + SECONDS
     while not list(sidewall.home.glob(f"{PREFIX}*/outside/3")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
+    assert remains(process.pid, *places)
     process.send_signal(number)
     assert process.wait(SECONDS) != 0
-    while not left and set(traces(sidewall)) - before and time.monotonic() < deadline:
-        time.sleep(0.1)  # others may be at it at the same time: what is theirs goes with them
-    mine = set(traces(sidewall)) - before
-    assert bool(mine) is left
+    assert bool(remains(process.pid, *places)) is left
+    leases = sidewall.home / ".local/state/sidewall/leases"
+    assert left or not leases.exists() or [path.name for path in leases.iterdir()] == ["mutex"]
     # The next one finds what a killed one left, and takes away no living one's.
     assert sidewall("verify", "--guarantee", "desktop").returncode == 0
-    assert not set(traces(sidewall)) & mine
+    assert remains(process.pid, *places) == []
 
 
 def test_a_list_tries_nothing(sidewall: Cli) -> None:

@@ -8,8 +8,6 @@ Each run takes some seconds and is looked at from every side in one test: worker
 from __future__ import annotations
 
 import os
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,15 +16,14 @@ import pytest
 from sidewall.errors import GuaranteeError, MachineError
 from sidewall.policy.model import DENY, WRITE, FileRule, Limits, Policy
 from sidewall.session import layers
-from sidewall.verify.leftovers import PREFIX
 from sidewall.verify.probe import WORKS, catalogue
 from sidewall.verify.report import BROKEN, EFFECT, HELD, HOLDS, NOTHING, Report
 from sidewall.verify.runner import verify
 from sidewall.verify.scene import TOKEN_VARIABLE
 
 from .liar import liar, weaker
+from .remains import remains
 
-HERE = Path(__file__).resolve().parents[2]
 MAY_LACK = {
     "an address that is not a loopback one": ("L-072 own", "L-076 own", "L-077 own", "LX-21 own", "L-072 route"),
     "IPv6": ("L-074 six", "L-078 six"),
@@ -48,34 +45,15 @@ def policy(tmp_path: Path) -> Policy:
     return layers.load(os.fspath(tmp_path), require=(), environ={}, system="")
 
 
-def traces() -> set[str]:
-    """What a scene could leave: directories, shared files, processes."""
-    found = set()
-    for place in (Path.home(), Path(tempfile.gettempdir()), Path("/dev/shm"), HERE, HERE.parent, Path("/var/tmp")):
-        if place.is_dir():
-            found |= {os.fspath(path) for path in place.iterdir() if PREFIX[1:] in path.name}
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if PREFIX.encode() in (process / "cmdline").read_bytes():
-                found.add(process.name)
-        except OSError:
-            continue
-    return found
-
-
 def tried(policy: Policy, **settings: object) -> Report:
     """A report, on a machine that has such a sandbox, and nothing left of it."""
-    before = traces()
     try:
         report = verify(policy, **settings)  # type: ignore[arg-type]
     except (GuaranteeError, MachineError) as error:
         if "tier" in str(error):
             pytest.skip(f"this machine does not give it: {error}")
         raise
-    deadline = time.monotonic() + 10  # what was left without a sandbox sees that the scene is gone, and ends
-    while not traces() <= before and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert traces() <= before
+    assert remains(os.getpid(), Path(policy.workspace).parent) == []
     assert TOKEN_VARIABLE not in os.environ
     assert (Path(policy.workspace) / "mine").read_text() == "mine"
     assert [path.name for path in Path(policy.workspace).iterdir()] == ["mine"]

@@ -3,12 +3,13 @@
 Knows: where a scene puts things, how to see whether its owner lives.  Must not know: what they are for.
 
 The owner holds a lock on a file in the scene's directory, which the system gives back however the owner ends.  What is
-not a file ends with the processes of the scene by itself, or is forgotten by name.
+not a file ends with the processes of the scene, or is forgotten by name.  Each name begins with the owner's number.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -23,6 +24,16 @@ SHARED = (tempfile.gettempdir(), ROOT if sys.platform == "win32" else "/dev/shm"
 _LOCK, _STOP = "lock", "stop"
 _FRESH_SECONDS = 60
 """A directory without a lock is so new that its owner is just about to take one."""
+
+
+def owned(process: int) -> str:
+    """What the names of everything begin with that the scenes of this process have."""
+    return f"{PREFIX[1:]}{process}-"
+
+
+def fresh(place: str) -> str:
+    """The directory of a new scene of this process, in ``place``; it is not made."""
+    return os.path.join(place, f".{owned(os.getpid())}{secrets.token_hex(6)}")
 
 
 def name(base: str) -> str:
@@ -65,10 +76,14 @@ def _abandoned(base: str) -> bool:
 
 
 def remove(base: str) -> None:
-    """Takes a scene away; what an attempt left running stops by that.  Raises MachineError when it stays."""
+    """Takes a scene away; what an attempt left running has ended then.  Raises MachineError when anything stays."""
     if os.path.isdir(base):
         with open(os.path.join(base, _STOP), "w", encoding="ascii"):
             pass
+    if sys.platform != "win32":
+        from sidewall.verify import strays
+
+        strays.wait(name(base))
     for place in SHARED:
         try:
             found = [each for each in os.listdir(place) if each.startswith(name(base))]

@@ -55,8 +55,9 @@ class Trial:
         if self.absent:
             return
         stage = self.bare
-        process = subprocess.Popen(command(self.probe, stage), cwd=stage.directory, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+        process = subprocess.Popen(command(self.probe, stage), cwd=stage.directory, env=stage.scene.environ(),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   start_new_session=True)
         try:
             stage.output, stage.errors = process.communicate(timeout=DEADLINE)
         except subprocess.TimeoutExpired:

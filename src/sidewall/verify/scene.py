@@ -52,7 +52,7 @@ class Scene:
 
     def __init__(self, place: str) -> None:
         leftovers.sweep(place)
-        self.base = os.path.join(place, leftovers.PREFIX + secrets.token_hex(6))
+        self.base = leftovers.fresh(place)
         # Not by ``mkdtemp``: on Windows its directories are their owner's alone, unlike those in which people work.
         os.mkdir(self.base)
         os.chmod(self.base, 0o700)
@@ -96,13 +96,13 @@ class Scene:
             ("resolverown", socket.AF_INET, datagram, address),
         ):
             if where:
-                self.listen(name, family, kind, (where, 0))
+                self.listen(name, family, kind, (where, 0), listeners.peers(where) if where == address else frozenset())
             else:
                 self.absent[name] = "this machine has no address but loopback"
         # Windows binds neither to a group nor to a broadcast address, and gives what comes there to the others.
         many = ("", "") if sys.platform == "win32" else (listeners.MULTICAST, "127.255.255.255")
         for name, where in zip(("multicast", "broadcast"), many, strict=True):
-            self.listen(name, socket.AF_INET, datagram, (where, 0))
+            self.listen(name, socket.AF_INET, datagram, (where, 0), frozenset(("127.0.0.1", address or "127.0.0.1")))
         joining = self._listeners.get("multicast")
         if isinstance(joining, listeners.SocketListener):
             try:
@@ -113,10 +113,10 @@ class Scene:
     def _more(self) -> None:
         """What only this platform has."""
 
-    def listen(self, name: str, family: int, kind: int, address: Any) -> None:
-        """A socket under this name; its port or path becomes the target of that name."""
+    def listen(self, name: str, family: int, kind: int, address: Any, peers: frozenset[str] = frozenset()) -> None:
+        """A socket under this name; its port or path becomes the target of that name.  ``peers`` as of the socket."""
         try:
-            made = listeners.SocketListener(family, kind, address)
+            made = listeners.SocketListener(family, kind, address, peers)
         except OSError as error:
             self.absent[name] = f"nothing can listen at {address}: {error.strerror or error}"
             return
@@ -183,8 +183,12 @@ class Scene:
         """Priority and limits of the stage's victim; () without one."""
         return ()
 
+    def environ(self) -> dict[str, str]:
+        """The variables of an attempt without a sandbox."""
+        return dict(os.environ)
+
     def close(self) -> None:
-        """Ends and removes everything.  Idempotent; what an attempt left running writes until its directory is gone."""
+        """Ends and removes everything.  Idempotent."""
         for name, value in self._saved.items():
             if value is None:
                 os.environ.pop(name, None)

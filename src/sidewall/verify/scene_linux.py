@@ -14,6 +14,7 @@ import threading
 import tty
 
 from sidewall.errors import MachineError
+from sidewall.verify import strays
 from sidewall.verify.scene import Scene
 
 TYPE_CHECKING = False
@@ -156,7 +157,8 @@ class LinuxScene(Scene):
         words = [sys.executable, "-I", "-S", "-c", _VICTIMS, str(count), held, self.secret("argument")]
         self._helper = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/",
                                         start_new_session=True,
-                                        env={"VICTIM_TOKEN": self.secret("victim"), "PATH": os.defpath})
+                                        env={"VICTIM_TOKEN": self.secret("victim"), "PATH": os.defpath,
+                                             strays.VARIABLE: self.targets["unique"]})
         stream = self._helper.stdout
         line = stream.readline().split() if stream else []
         if len(line) != count + 1:
@@ -166,6 +168,9 @@ class LinuxScene(Scene):
             # The fields after the name; the 50th is where the environment begins.
             self.targets["place"] = int(file.read().rpartition(")")[2].split()[47])
         return found
+
+    def environ(self) -> dict[str, str]:
+        return {**super().environ(), strays.VARIABLE: self.targets["unique"]}
 
     def lives(self, stage: Stage) -> bool:
         try:
@@ -223,8 +228,8 @@ def _keys(call: tuple[str, int, int], *words: Any) -> int:
 
 
 def forget(unique: str) -> None:
-    """Takes away the key of a scene."""
+    """Takes away the key of a scene, at once: one that is only unlinked is there until the kernel collects it."""
     try:
-        _keys(_KEYCTL, 9, _keys(_KEYCTL, 10, _USER_KEYRING, b"user", unique.encode(), 0), _USER_KEYRING)
+        _keys(_KEYCTL, 21, _keys(_KEYCTL, 10, _USER_KEYRING, b"user", unique.encode(), 0))
     except OSError:
         pass
