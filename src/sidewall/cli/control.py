@@ -6,6 +6,9 @@ Follows: "SetConsoleCtrlHandler" and "HandlerRoutine" of the Win32 reference.
 The command has a console of its own, so no event of ours reaches it by itself.  Ctrl-C goes to the whole tree as an
 interrupt; Ctrl-Break, and the end of the console, of the session or of the machine, end the tree: there is no signal
 that a program without our console could be sent.  Everything that happens is told by one byte in a pipe.
+
+If the thread that waits is ended from outside while others of this process go on, nobody would be told any more, and
+the job of the command would stay open.  Wine does that on Ctrl-Break; so the thread is looked at, and all ends with it.
 """
 
 from __future__ import annotations
@@ -26,8 +29,12 @@ if TYPE_CHECKING:
 
     from sidewall.cli.handles import Streams
     from sidewall.platforms.contract import Child, Exit
+    from sidewall.platforms.windows.handles import Handle
 
 INTERRUPT, KILL = 2, 9
+SYNCHRONIZE = 0x100000
+BROKEN = 125
+"""Exit code when the thread that waits was ended: what ``run`` gives for a fault of its own."""
 STILL_SECONDS = 2.0
 LAST_SECONDS = 10.0
 """How long the end of the console is held up for giving everything back; Windows itself waits five seconds."""
@@ -91,6 +98,18 @@ class Supervisor:
 
     def wait(self) -> Exit:
         """Until the command has ended.  Raises CellGone."""
+        kernel = native().kernel32
+        looking = _thread.allocate_lock()
+        with kernel.CreateEventW() as stop, kernel.OpenThread(SYNCHRONIZE, _thread.get_native_id()) as waiting:
+            looking.acquire()
+            _thread.start_new_thread(self._outlive, (waiting, stop, looking))
+            try:
+                return self._waited()
+            finally:
+                kernel.SetEvent(stop)
+                looking.acquire()  # what it waits for is not closed under it
+
+    def _waited(self) -> Exit:
         _thread.start_new_thread(self._await, ())
         if self._timeout:
             _thread.start_new_thread(self._count, (time.monotonic() + self._timeout,))
@@ -120,6 +139,12 @@ class Supervisor:
             self._say(_FAILED)
         else:
             self._say(_ENDED)
+
+    def _outlive(self, waiting: Handle, stop: Handle, looking: _thread.LockType) -> None:
+        """Ends this process, and with it the job of the command, when the thread ends that waits for it."""
+        if native().kernel32.WaitForMultipleObjects((stop, waiting), constants.INFINITE) != constants.WAIT_OBJECT_0:
+            os._exit(BROKEN)
+        looking.release()
 
     def _count(self, until: float) -> None:
         while (left := until - time.monotonic()) > 0:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -196,6 +197,26 @@ def test_control_events_end_the_tree(sidewall: Cli, event: int) -> None:
     assert done.returncode == 0, done.stderr.decode()
     assert int(done.stdout) == 0xC000013A if event == 0 else int(done.stdout) not in (0, 125)
     assert not left.lives()
+
+
+def test_the_command_does_not_outlive_the_thread_that_waits_for_it(sidewall: Cli) -> None:
+    """The program that is started ends it; see there.  This system does so itself on Ctrl-Break."""
+    left, word = Survivor(sidewall.workspace), sidewall.home / "now"
+    program = os.path.join(os.path.dirname(__file__), "at_lost.py")
+    process = subprocess.Popen([sys.executable, program, str(word), *TOKEN, "--", *left.command],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                               cwd=sidewall.workspace, env=sidewall.environment(PYTHONPATH=os.pathsep.join(sys.path)))
+    watchdog = threading.Timer(DEADLINE, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout is not None and process.stdout.readline().split() == [b"begun"]
+        word.touch()
+        assert process.wait(DEADLINE) == 125
+        assert not left.lives()
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()
 
 
 def test_the_commands_console_is_not_ours(sidewall: Cli) -> None:
