@@ -217,6 +217,9 @@ class Keeper:
                 return
             if ended == self._init:
                 self._init_status = status
+            # Orphans became our children before their parent could be waited for.
+            if not spawner.has_children():
+                return
             for pid in spawner.children_of(os.getpid()):
                 try:
                     os.kill(pid, _signal.SIGKILL)
