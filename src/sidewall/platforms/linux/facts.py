@@ -13,6 +13,7 @@ import sys
 from sidewall.plan import facts as fact
 from sidewall.plan.facts import GitFact, LinuxFacts, Listing, PathFact, SocketFact
 from sidewall.platforms.linux import aliases, cgroups, lease, repositories, steering
+from sidewall.platforms.linux.listings import Listings
 from sidewall.policy.model import DENY, WRITE, FileRule, Policy
 
 TYPE_CHECKING = False
@@ -215,28 +216,27 @@ def _kind(mode: int) -> str:
 def _look_through(root: str, names: tuple[str, ...], protected: list[PathFact], git: list[GitFact],
                   hidden: tuple[str, ...]) -> bool:
     """Finds protected names and git directories below a root, breadth first; False when it gave up."""
-    wanted = frozenset(names)
     # Another cell's placeholder is nothing of the user's, and goes with that cell unless this one holds it too.
     ours = lease.placeholders(root) if os.path.isdir(root) else frozenset()
+    listed = Listings(root, frozenset((*names, ".git")))
     packages: list[str] = []
     queue = [root]
     for count, directory in enumerate(queue):
         if count >= MOST_DIRECTORIES:
+            listed.keep()
             return False
-        try:
-            with os.scandir(directory) as entries:
-                for entry in entries:
-                    name = entry.name
-                    if name in ours and directory == root:
-                        continue
-                    if name == ".git":
-                        git.append(repositories.examine(entry.path, hidden))
-                    elif name in wanted:
-                        protected.append(PathFact(path=entry.path, real=entry.path, kind=_entry_kind(entry)))
-                    elif entry.is_dir(follow_symlinks=False):
-                        (packages if name in UNSEARCHED else queue).append(entry.path)
-        except OSError:
-            continue
+        below, named = listed.of(directory)
+        prefix = directory.rstrip("/") + "/"
+        for name in named:
+            if name in ours and directory == root:
+                continue
+            if name == ".git":
+                git.append(repositories.examine(prefix + name, hidden))
+            else:
+                protected += _protected(prefix + name)
+        for name in below:
+            (packages if name in UNSEARCHED else queue).append(prefix + name)
+    listed.keep()
     for directory in packages:
         _look_at_packages(directory, hidden, git)
     here = {item.path for item in protected}
@@ -261,6 +261,14 @@ def _look_at_packages(directory: str, hidden: tuple[str, ...], git: list[GitFact
                         waiting.append((path, 1))
         except OSError:
             continue
+
+
+def _protected(path: str) -> list[PathFact]:
+    """The fact of a protected name that a listing has; none when it has just gone."""
+    try:
+        return [PathFact(path=path, real=path, kind=_kind(os.lstat(path).st_mode))]
+    except OSError:
+        return []
 
 
 def _entry_kind(entry: os.DirEntry[str]) -> str:

@@ -1,0 +1,115 @@
+"""What the directories of writable roots held when they were last listed, kept for the next cell of this process.
+
+Knows: how to list a directory once, how to tell that it is unchanged.  Must not know: what a name means.
+
+Listing is what opening a cell in a large workspace consists of, so whoever opens one cell after another lists only
+what changed.  A listing belongs to an inode, not to a path: the directory is opened, its status is taken from that
+descriptor, then its entries; and it counts for as long as that status stays (stat(2): the change time, which nobody
+can set), and only if a change since would certainly show in it.
+So only file systems count that are known to keep that time: in some that a program or another machine serves,
+directories have any time at all.
+"""
+
+from __future__ import annotations
+
+import os
+
+from sidewall.platforms.linux.watch_record import OPEN_DIRECTORY, settled, signature
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sidewall.platforms.linux.watch_record import Signature
+
+    Listing = tuple[int, Signature, list[str], list[str]]
+
+_SOUND = frozenset((b"bcachefs", b"ext2", b"ext3", b"ext4", b"f2fs", b"overlay", b"ramfs", b"tmpfs", b"xfs", b"zfs"))
+_MOST_ROOTS = 8
+_kept: dict[tuple[str, frozenset[str]], dict[str, Listing]] = {}
+_known: tuple[bytes, frozenset[int]] = (b"", frozenset())
+
+
+class Listings:
+    """The directories below one root, asked for some names.
+
+    Use: ``of`` for each directory, then ``keep``.  Several threads may do that for one root: each reads what was kept
+    before, and the last to keep wins.
+    """
+
+    def __init__(self, root: str, names: frozenset[str]) -> None:
+        self._key = (root, names)
+        self._names = names
+        self._sound = _sound_devices()
+        self._before = _kept.get(self._key, {})
+        self._now: dict[str, Listing] = {}
+
+    def of(self, path: str) -> tuple[list[str], list[str]]:
+        """The directories in a directory, and the entries of any kind that have one of the names; a link is no
+        directory.  What cannot be listed, or only in part, has what could be read.  Never raises OSError."""
+        known = self._before.get(path)
+        try:
+            if known is not None:
+                status = os.lstat(path)
+                if (status.st_dev, signature(status)) == known[:2]:
+                    self._now[path] = known
+                    return known[2:]
+            return self._list(path)
+        except OSError:
+            return [], []
+
+    def _list(self, path: str) -> tuple[list[str], list[str]]:
+        below: list[str] = []
+        named: list[str] = []
+        names = self._names
+        fd = os.open(path, OPEN_DIRECTORY)
+        try:
+            status = os.fstat(fd)
+            # Before it is listed: what happens meanwhile must show.
+            certain = status.st_dev in self._sound and settled(status)
+            with os.scandir(fd) as entries:
+                for entry in entries:
+                    name = entry.name
+                    if name in names:
+                        named.append(name)
+                    elif entry.is_dir(follow_symlinks=False):
+                        below.append(name)
+            if certain:
+                self._now[path] = (status.st_dev, signature(status), below, named)
+        except OSError:
+            pass  # what is listed until then counts; it is asked anew next time
+        finally:
+            os.close(fd)
+        return below, named
+
+    def keep(self) -> None:
+        """What was asked for now is what the next cell starts from."""
+        _kept.pop(self._key, None)
+        while len(_kept) >= _MOST_ROOTS:
+            try:
+                # The one that was kept first: each one goes to the end whenever it is kept again.
+                del _kept[next(iter(_kept))]
+            except (KeyError, StopIteration, RuntimeError):
+                break  # another thread was at it
+        _kept[self._key] = self._now
+
+
+def _sound_devices() -> frozenset[int]:
+    """The devices of all mounts whose file system keeps change times (proc(5), mountinfo).
+
+    A subvolume of btrfs has a device that no mount names; it is listed each time.
+    """
+    global _known
+    try:
+        with open("/proc/self/mountinfo", "rb", 0) as table:
+            text = table.read()
+    except OSError:
+        return frozenset()
+    if text == _known[0]:
+        return _known[1]
+    found = set()
+    for line in text.splitlines():
+        fields, _, kind = line.partition(b" - ")
+        if kind.partition(b" ")[0] in _SOUND:
+            major, _, minor = fields.split(b" ", 3)[2].partition(b":")
+            found.add(os.makedev(int(major), int(minor)))
+    _known = text, frozenset(found)
+    return _known[1]
