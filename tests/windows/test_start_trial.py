@@ -6,9 +6,10 @@ Knows: the order of the tries, a token's model, plans.  Must not know: how a run
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from tests.plan.windows.machines import ANN, compiled, line, policy, repository
+from tests.plan.windows.machines import ANN, HOME, compiled, line, machine, not_set_up, policy, repository
 
 from sidewall.errors import GuaranteeError, MachineError
 from sidewall.nt import wellknown as known
@@ -16,14 +17,15 @@ from sidewall.nt.access_check import access_check
 from sidewall.nt.mask import MAPPINGS
 from sidewall.nt.sddl import parse
 from sidewall.plan import windows as planning
-from sidewall.plan.facts_windows import Wide
+from sidewall.plan.facts_windows import Wide, WindowsFacts
 from sidewall.plan.steps import Plan
 from sidewall.plan.windows_steps import TokenRecipe
 from sidewall.plan.windows_token import result
-from sidewall.platforms.windows import start_trial
+from sidewall.platforms.windows import setup_finish, start_trial
 from sidewall.platforms.windows.findings import EVERYONE, PLAIN
 from sidewall.platforms.windows.logon import LogonRefused
 from sidewall.platforms.windows.runner_owner import Unable
+from sidewall.policy.model import Policy
 
 FIRST = Unable("the first", hint="look")
 
@@ -144,3 +146,51 @@ def test_what_everyone_may_write_is_then_named() -> None:
     assert line(compiled(tier="account", wide=wide), "write-outside").level == "enforced"
     reason = line(compiled(tier="account", wide=wide, needs_everyone=True), "write-outside").reason
     assert r"D:\all" in reason and r"D:\mine" not in reason
+
+
+class Settled:
+    """The backend of a machine that was set up; ``way`` is what a try there comes to."""
+
+    def __init__(self, way: str | Exception, known: str = "", **changes: Any) -> None:
+        self.way, self.known, self.changes = way, known, changes
+        self.tried = 0
+
+    def facts(self, policy: Policy, *, tier: str) -> WindowsFacts:
+        assert tier == "account"
+        assert not [rule for rule in policy.files if rule.access == "write"], "nothing is to be written"
+        return machine(policy, **self.changes)
+
+    def start_known(self, facts: WindowsFacts) -> str:
+        return self.known
+
+    def try_start(self, plan: Plan) -> str:
+        self.tried += 1
+        assert plan.tier == "account"
+        if isinstance(self.way, Exception):
+            raise self.way
+        return self.way
+
+
+OPEN = Wide(path=r"C:\ProgramData\x", who=known.USERS, mask=0x40)
+
+
+@pytest.mark.parametrize(("backend", "told"), [
+    (Settled(PLAIN), ["a program starts"]), (Settled(EVERYONE), ["Everyone"]), (Settled(PLAIN, known=PLAIN), []),
+    (Settled(PLAIN, known=EVERYONE, wide=(OPEN,)), []), (Settled(PLAIN, wide=(OPEN,)), ["starts", r"ProgramData\x"]),
+    (Settled(PLAIN, audited=False, unaudited="not complete"), ["starts", "not complete"]),
+    (Settled(PLAIN, wide=tuple([OPEN.replace(path=f"C:\\{one}") for one in range(9)])), ["starts", "and 5 more"]),
+])  # fmt: skip
+def test_set_up_finds_out_what_nobody_knew(backend: Settled, told: list[str]) -> None:
+    found = setup_finish.look(backend, HOME)
+    assert len(found) == len(told) and all(word in line for word, line in zip(told, found, strict=True))
+    assert backend.tried == (not backend.known)
+
+
+@pytest.mark.parametrize(("backend", "word"), [
+    (Settled(FIRST), "the first"), (Settled(LogonRefused("no logon", final=True)), "no logon"),
+    (Settled(PLAIN, **not_set_up()), "account tier cannot be used"),
+    (Settled(PLAIN, seclogon="disabled"), "seclogon"),
+])  # fmt: skip
+def test_set_up_tells_why_nothing_would_run(backend: Settled, word: str) -> None:
+    with pytest.raises(MachineError, match=word):
+        setup_finish.look(backend, HOME)

@@ -19,7 +19,7 @@ from tests.windows.inside.cells import BACKEND, policy
 from sidewall.nt.sid import Sid
 from sidewall.plan import compile as compile_plan
 from sidewall.plan import windows_network
-from sidewall.plan.facts_windows import AccountFact, Filtering
+from sidewall.plan.facts_windows import AccountFact, Filtering, WindowsFacts
 from sidewall.plan.steps import Plan
 from sidewall.platforms.windows import api, runner, wfp
 from sidewall.platforms.windows.account_cell import AccountCell
@@ -89,12 +89,16 @@ def plan(workspace: str, **changes: Any) -> Plan:
 
 
 def planned(about: Policy) -> Plan:
+    return compile_plan(about, settled(about), tier="account")
+
+
+def settled(about: Policy) -> WindowsFacts:
+    """The facts of this machine, were it set up with this user for an account."""
     facts = BACKEND.facts(about, tier="token")
     account = AccountFact(name="sidewall-test-off", sid=facts.user, profile=facts.home)
     filters = (*windows_network.offline(facts.user).filters, *windows_network.online(facts.user).filters)
-    facts = facts.replace(group=GROUP, offline=account, online=account, runner=True,
-                          filtering=Filtering(present=tuple([one.name for one in filters])))
-    return compile_plan(about, facts, tier="account")
+    return facts.replace(group=GROUP, offline=account, online=account, runner=True,
+                         filtering=Filtering(present=tuple([one.name for one in filters])))
 
 
 def user() -> Sid:

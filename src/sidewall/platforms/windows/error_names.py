@@ -167,6 +167,7 @@ STATUS_ERRORS: Names = {
     0xC0000002: ("STATUS_NOT_IMPLEMENTED", "this Windows does not implement the call"),
     0xC0000003: ("STATUS_INVALID_INFO_CLASS", "there is no such class of information"),
     0xC0000004: ("STATUS_INFO_LENGTH_MISMATCH", "the length is wrong"),
+    0xC0000005: ("STATUS_ACCESS_VIOLATION", "the program used memory that is not its own"),
     0xC0000008: ("STATUS_INVALID_HANDLE", "the handle is not valid"),
     0xC000000D: ("STATUS_INVALID_PARAMETER", "an argument is wrong"),
     0xC000000F: ("STATUS_NO_SUCH_FILE", "there is no such file"),
@@ -185,6 +186,9 @@ STATUS_ERRORS: Names = {
     0xC00000BA: ("STATUS_FILE_IS_A_DIRECTORY", "it is a directory"),
     0xC00000BB: ("STATUS_NOT_SUPPORTED", "this is not supported here"),
     0xC0000103: ("STATUS_NOT_A_DIRECTORY", "it is not a directory"),
+    0xC0000135: ("STATUS_DLL_NOT_FOUND", "a library that the program needs was not found"),
+    0xC0000139: ("STATUS_ENTRYPOINT_NOT_FOUND", "a library lacks a function that the program needs"),
+    0xC0000142: ("STATUS_DLL_INIT_FAILED", "a library of the program did not start"),
     0xC000050B: ("STATUS_REPARSE_POINT_ENCOUNTERED", "there is a link in the path"),
     0x8000001A: ("STATUS_NO_MORE_ENTRIES", "there is nothing more"),
 }
@@ -251,7 +255,8 @@ def _system_text(code: int) -> str:
         return "no meaning is known here"
     import ctypes
 
-    return ctypes.FormatError(code).strip() or "no meaning is known here"
+    # It takes a signed number.
+    return ctypes.FormatError(code - 2**32 if code >= 2**31 else code).strip() or "no meaning is known here"
 
 
 __all__ = ["FILTERING_ERRORS", "HRESULT_ERRORS", "NET_ERRORS", "STATUS_ERRORS", "WIN32_ERRORS", "name_of"]

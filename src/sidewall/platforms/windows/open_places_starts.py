@@ -29,8 +29,9 @@ FILE_READ_ATTRIBUTES = 0x80
 LOCAL = (constants.DRIVE_FIXED, constants.DRIVE_REMOVABLE, constants.DRIVE_RAMDISK)
 ROOT_LEVELS = 2
 _ITSELF = constants.FILE_FLAG_BACKUP_SEMANTICS | constants.FILE_FLAG_OPEN_REPARSE_POINT
-_SHARED, _INSTALLED = (("PUBLIC", 3), ("ProgramData", 4)), (("ProgramFiles", 3), ("ProgramFiles(x86)", 3))
-"""Directories by the variable that names them."""
+_SHARED = (("PUBLIC", "\\Users\\Public", 3), ("ProgramData", "\\ProgramData", 4))
+_INSTALLED = (("ProgramFiles", "\\Program Files", 3), ("ProgramFiles(x86)", "\\Program Files (x86)", 3))
+"""Directories by the variable that names them, and where they are if nobody moved them; how deep."""
 _SYSTEM = (
     ("", 1), ("\\System32", 1), ("\\SysWOW64", 1), ("\\Temp", 2), ("\\Tasks", 1), ("\\tracing", 1), ("\\debug", 2),
     ("\\Registration", 2), ("\\System32\\spool", 4), ("\\System32\\Tasks", 4), ("\\SysWOW64\\Tasks", 4),
@@ -46,8 +47,9 @@ def starts(api: Api, home: str, variables: Mapping[str, str]) -> tuple[Start, ..
     named = {name.upper(): value.rstrip("\\") for name, value in variables.items()}
     windows = api.kernel32.GetWindowsDirectoryW().rstrip("\\")
 
-    def by_name(wanted: tuple[tuple[str, int], ...]) -> list[Start]:
-        return [Start(path=named.get(name.upper(), ""), depth=depth) for name, depth in wanted]
+    def by_name(wanted: tuple[tuple[str, str, int], ...]) -> list[Start]:
+        return [Start(path=path, depth=depth) for name, usual, depth in wanted
+                for path in (named.get(name.upper(), ""), windows[:2] + usual)]
 
     found = by_name(_SHARED)
     found += [Start(path=windows + below, depth=depth, steady=below not in _RESTLESS) for below, depth in _SYSTEM]
