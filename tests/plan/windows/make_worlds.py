@@ -166,7 +166,8 @@ def windows11() -> Machine:
     world.put("C:\\PerfLogs", allow(SY, FULL), allow(BA, FULL), owner=SY, protected=True)
     world.put("C:\\pagefile.sys", allow(SY, FULL, 0), allow(BA, FULL, 0), file=True, owner=BA, protected=True)
     world.put("C:\\Users\\Public", allow(CO, FULL, OI | CI | IO), allow(SY, FULL), allow(BA, FULL),
-              *(ace for sid in (IU, SU, BATCH) for ace in (allow(sid, 0x1301FF, OI | CI | IO), allow(sid, 0x1200AF, 0))),
+              *(ace for sid in (IU, SU, BATCH)
+                for ace in (allow(sid, 0x1301FF, OI | CI | IO), allow(sid, 0x1200AF, 0))),
               owner=SY, protected=True)
     world.put("C:\\Users\\Public\\Documents")
     world.put("C:\\Users\\Default", allow(SY, FULL), allow(BA, FULL), allow(BU, READ), allow(WD, READ), owner=SY,
