@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -157,9 +158,9 @@ def test_a_round_takes_a_little_of_each_look(repository: Path, watch, monkeypatc
     seen: list[str] = []
     real = watch_aside.aside
 
-    def counted(above: int, name: str, path: str, since_ns: int, found: watch_scan.Survey) -> list[str]:
+    def counted(above: int, name: str, path: str, *more: Any) -> list[str]:
         seen.append(path)
-        return real(above, name, path, since_ns, found)
+        return real(above, name, path, *more)
 
     monkeypatch.setattr(watch_aside, "aside", counted)
     monkeypatch.setattr(watch_aside, "SLICE_SECONDS", 0.0)

@@ -15,6 +15,7 @@ The trusted side: it works on descriptors, follows no link below a root, and rea
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
 import stat
@@ -116,6 +117,7 @@ class Watcher:
         self._notes: list[Held] = []
         self._quarantine: Quarantine | None = None
         self._search: Search | None = None
+        self._looking = _thread.allocate_lock()
         self._dealt_with: dict[str, tuple[Links, State]] = {}
         self._looked_after: set[str] = set()
         self._next = 0.0
@@ -140,8 +142,11 @@ class Watcher:
         self._took(began)
 
     def get_ready(self) -> None:
-        """Brings in what the last look needs, for when there is something to wait for anyway."""
+        """Brings in what the last look needs, and lets go of what it does not, for when there is something to wait for
+        anyway."""
         from sidewall.platforms.linux import watch_fresh, watch_quarantine, watch_restore, watch_search  # noqa: F401
+
+        self._stop_listening()
 
     def compare(self, final: bool = False) -> tuple[Held, ...]:
         """Puts back what changed since the cell was made, and says what was done.
@@ -169,11 +174,18 @@ class Watcher:
         return time.monotonic() >= self._next
 
     def look(self) -> bool:
-        """Looks for what was not there before; whether there is anything that ``deal`` has to do with."""
-        began = time.monotonic()
-        found = self._searching().look()
-        self._took(began)
-        return found
+        """Looks for what was not there before; whether there is anything that ``deal`` has to do with.
+
+        It costs nothing if the last look found nothing and the kernel says that nothing changed since then.
+        """
+        with self._looking:
+            search = self._searching()
+            if search.unchanged():
+                return False
+            began = time.monotonic()
+            found = search.look()
+            self._took(began)
+            return found
 
     def deal(self, *, calm: bool) -> tuple[Held, ...]:
         """Makes what was found harmless, and says what was done.
@@ -215,12 +227,19 @@ class Watcher:
 
     def close(self) -> None:
         """Releases descriptors.  Idempotent."""
+        self._stop_listening()
         for root in self._roots:
             root.close()
         self._roots = []
         if self._quarantine is not None:
             self._quarantine.close()
             self._quarantine = None
+
+    def _stop_listening(self) -> None:
+        if self._search is not None:
+            # Not while another thread listens: by then the number may be another file's.
+            with self._looking:
+                self._search.stop_listening()
 
     def _record(self, root: Root, recorder: Recorder) -> None:
         root.before = survey(root.fd, self._names)

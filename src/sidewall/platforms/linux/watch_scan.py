@@ -23,6 +23,7 @@ from sidewall.platforms.linux.watch_record import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from sidewall.platforms.linux.watch_notices import Heard, Notices
     from sidewall.platforms.linux.watch_record import Signature
 
 MOST_AT_THE_END = 10 * MOST_DIRECTORIES
@@ -47,10 +48,13 @@ class Survey:
     directory by what they hold.  ``directories`` were seen, ``searched`` also looked through, ``closed`` may not be,
     ``opened`` could not be before, ``aside`` were passed over.  ``listed`` says of searched directories how to tell
     that they are unchanged, which directories are in them, and what was found in them.
+
+    ``heard`` are the directories that were listened to before they were looked at, ``heard_before`` those of the search
+    before.  ``certain``: what was found follows from the entries and modes of the directories.
     """
 
-    __slots__ = ("_closed_before", "aside", "bare", "closed", "complete", "directories", "git", "listed", "names",
-                 "opened", "searched")
+    __slots__ = ("_closed_before", "aside", "bare", "certain", "closed", "complete", "directories", "git", "heard",
+                 "heard_before", "listed", "names", "opened", "searched")
 
     def __init__(self, closed_before: set[str] | None = None) -> None:
         self._closed_before = closed_before
@@ -63,7 +67,9 @@ class Survey:
         self.opened: set[str] = set()
         self.aside: list[str] = []
         self.listed: dict[str, tuple[Signature, list[str], tuple[str, ...]]] = {}
-        self.complete = True
+        self.heard: dict[str, Heard] = {}
+        self.heard_before: dict[str, Heard] = {}
+        self.complete = self.certain = True
 
     def add(self, path: str, name: str) -> None:
         """Something was found in the directory ``path``."""
@@ -96,7 +102,7 @@ def join(parent: str, name: str) -> str:
 
 
 def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, last: Survey | None = None,
-           since_ns: int = 0) -> Survey:
+           since_ns: int = 0, notices: Notices | None = None) -> Survey:
     """Looks through the directory ``root``.
 
     With ``before``, an earlier survey, what is found and is not in ``before`` is new: what it saw but did not look
@@ -106,8 +112,12 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, l
     With ``since_ns`` the search goes aside too, where it does not go else: into directories of packages, and what was
     passed over.  There it finds git directories only, and of those the ones that were touched after that time.  And it
     opens directories that a command closed, which only the end may do: programs close some to see what happens.
+
+    With ``notices`` directories are listened to from now on, each before it is looked at.
     """
     found = Survey(before.closed if before is not None and since_ns else None)
+    if last is not None:
+        found.heard_before = last.heard
     asides = 0
     most = MOST_DIRECTORIES if before is None else MOST_AT_THE_END
     passed: set[str] = set() if before is None or before.complete else before.directories - before.searched
@@ -121,6 +131,7 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, l
             try:
                 above = tree.directory(parent)
             except OSError:
+                found.certain = False
                 continue
             for child in children:
                 path = join(parent, child) if child else ""
@@ -148,7 +159,11 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, l
                 known = last.listed.get(path) if last is not None else None
                 if known is None and before is not None:
                     known = before.listed.get(path)
-                if known is not None and _unchanged(above, child or ".", known[0]):
+                same = known is not None and _unchanged(above, child or ".", known[0])
+                if notices is not None and not (same and known and notices.reuse(path, known[0], found)):
+                    notices.add(above, child or ".", path, found)
+                    same = known is not None and _unchanged(above, child or ".", known[0])
+                if known is not None and same:
                     found.listed[path] = known
                     for name in known[2]:
                         found.add(path, name)
@@ -191,6 +206,7 @@ def _search(above: int, name: str, path: str, wanted: frozenset[str], notable: f
     try:
         fd = found.open(above, name, path)
     except OSError:
+        found.certain = False
         return []
     below: list[str] = []
     marks: set[str] = set()
@@ -213,30 +229,40 @@ def _search(above: int, name: str, path: str, wanted: frozenset[str], notable: f
         # A file HEAD can be given another content without a trace in its directory.
         if "HEAD" not in marks and settled(status):
             found.listed[path] = (signature(status), below, tuple(held))
+        if _may_be_bare(marks):
+            found.certain = False
     except OSError:
+        found.certain = False
         return below
     finally:
         os.close(fd)
     return below
 
 
-def aside(above: int, name: str, path: str, since_ns: int, found: Survey) -> list[str]:
+def aside(above: int, name: str, path: str, since_ns: int, found: Survey,
+          notices: Notices | None = None) -> list[str]:
     """Adds one directory that is a git directory or has one called ``.git``, if that was touched; the directories
     in it.  ``above`` is a descriptor of the directory that holds it.  Never raises OSError."""
     below: list[str] = []
     marks: set[str] = set()
     try:
         status = look(above, name)
+        if notices is not None and status is not None and not notices.reuse(path, signature(status), found):
+            notices.add(above, name, path, found, timed=True)
+            status = look(above, name)
         if status is None or (status.st_nlink == 2 and status.st_ctime_ns < since_ns):
             # Nothing came into it, and no directory is in it.
             return below
         fd = found.open(above, name, path)
     except OSError:
+        found.certain = False
         return below
     try:
         with os.scandir(fd) as entries:
             for entry in entries:
                 if entry.name == ".git":
+                    # What is in it may be touched without a notice.
+                    found.certain = False
                     if _touched(fd, entry.name, since_ns, [_MOST_TOUCHED]):
                         found.git.add(join(path, entry.name))
                     continue
@@ -244,9 +270,12 @@ def aside(above: int, name: str, path: str, since_ns: int, found: Survey) -> lis
                     marks.add(entry.name)
                 if entry.is_dir(follow_symlinks=False):
                     below.append(entry.name)
+        if _may_be_bare(marks):
+            found.certain = False
         if _is_bare(fd, marks) and _touched(above, name, since_ns, [_MOST_TOUCHED]):
             found.bare.add(path)
     except OSError:
+        found.certain = False
         return below
     finally:
         os.close(fd)
@@ -279,7 +308,11 @@ def _touched(above: int, name: str, since_ns: int, left: list[int], depth: int =
 
 def _is_bare(fd: int, marks: set[str]) -> bool:
     """Whether git would take a directory that holds ``marks`` for a repository."""
-    return "HEAD" in marks and ("commondir" in marks or {"objects", "refs"} <= marks) and _is_head(fd)
+    return _may_be_bare(marks) and _is_head(fd)
+
+
+def _may_be_bare(marks: set[str]) -> bool:
+    return "HEAD" in marks and ("commondir" in marks or {"objects", "refs"} <= marks)
 
 
 def _is_head(fd: int) -> bool:

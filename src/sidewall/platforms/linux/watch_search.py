@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sidewall.platforms.linux.watch import Root
     from sidewall.platforms.linux.watch_fresh import Cleaner
+    from sidewall.platforms.linux.watch_notices import Notices
     from sidewall.platforms.linux.watch_restore import Restorer
     from sidewall.platforms.linux.watch_scan import Survey
 
@@ -27,6 +28,8 @@ _SETTLED_SECONDS = 2.0
 """What is still being made, as by `git clone`, has mostly been made after this time; if not, it loses nothing that a
 plain repository has."""
 _MOST_TOLD = 8
+_MOST_IN_VAIN = 16
+"""So often it is tried to listen in a tree of which no notice could say enough."""
 
 
 class Search:
@@ -45,17 +48,25 @@ class Search:
         self._each = each
         self._first_seen: dict[str, float] = {}
         self._told: set[str] = set()
+        self._notices: Notices | None = None
+        self._nothing = self._quiet = False
+        self._in_vain = 0
+
+    def unchanged(self) -> bool:
+        """Whether ``look`` would find nothing to deal with, since it found nothing and nothing changed since then."""
+        return self._quiet and self._notices is not None and self._notices.quiet()
 
     def look(self, since_ns: int = 0) -> bool:
         """Looks through the roots; whether there is anything to deal with, or to say.  ``since_ns``: see ``survey``."""
         now = time.monotonic()
         seen: dict[str, float] = {}
+        notices = None if since_ns else self._listen()
         for root, others in zip(self._roots, self._rounds, strict=True):
             before = root.before
             root.last = found = survey(root.fd, self._names, before=before, last=root.last,
-                                       since_ns=since_ns)
+                                       since_ns=since_ns, notices=notices)
             if not since_ns:
-                others.go_on(found)
+                others.go_on(found, notices)
             found.git |= others.found.git
             found.bare |= others.found.bare
             for path in (*self._new(root, found.git - before.git), *self._new(root, found.bare - before.bare),
@@ -67,7 +78,52 @@ class Search:
             if before.complete and not found.complete:
                 seen[root.path] = now
         self._first_seen = seen
-        return not self._told.issuperset(seen)
+        anything = not self._told.issuperset(seen)
+        self._remember(anything, notices)
+        return anything
+
+    def _listen(self) -> Notices | None:
+        """From the second look on, if the first found nothing: short runs have none."""
+        if self._notices is None:
+            if not self._nothing or self._in_vain >= _MOST_IN_VAIN or not all(
+                    root.before.complete for root in self._roots):
+                return None
+            from sidewall.platforms.linux.watch_notices import Notices
+
+            try:
+                self._notices = Notices([root.fd for root in self._roots])
+            except (OSError, ValueError):
+                self._in_vain = _MOST_IN_VAIN
+                return None
+        kept: set[int] = set()
+        if self._notices.full:
+            for found in (*[root.last for root in self._roots], *[others.found for others in self._rounds]):
+                if found is not None:
+                    kept.update([heard[0] for heard in (*found.heard.values(), *found.heard_before.values())])
+        if self._in_vain < _MOST_IN_VAIN and self._notices.begin(kept):
+            return self._notices
+        self.stop_listening()
+        return None
+
+    def _remember(self, anything: bool, notices: Notices | None) -> None:
+        self._nothing = not anything
+        self._quiet = False
+        if notices is None:
+            return
+        found = [root.last for root in self._roots if root.last is not None]
+        certain = all(each.certain and each.complete and not each.closed for each in found) and all(
+            others.found.certain for others in self._rounds)
+        self._in_vain = 0 if certain else self._in_vain + 1
+        self._quiet = certain and not anything and all(others.quiet for others in self._rounds) and all(
+            len(each.heard) == len(each.searched) for each in found)
+
+    def stop_listening(self) -> None:
+        """Lets go of the notices, for good.  Idempotent."""
+        self._quiet = False
+        self._in_vain = _MOST_IN_VAIN
+        if self._notices is not None:
+            self._notices.close()
+            self._notices = None
 
     def deal(self, restorer: Restorer, cleaner: Cleaner, *, calm: bool) -> None:
         """Deals with what the last ``look`` found; unless it is ``calm``, with what an earlier one had found too."""
