@@ -39,6 +39,27 @@ def really(path: str, known: Mapping[str, PathFact]) -> str:
     return path
 
 
+class Places:
+    """``really`` for many paths of one machine: every directory is worked out once."""
+
+    def __init__(self, known: Mapping[str, PathFact]) -> None:
+        self._known = known
+        self._real: dict[str, str] = {}
+
+    def really(self, path: str) -> str:
+        """See the function ``really``."""
+        found = self._known.get(path)
+        if found is not None and found.real:
+            return found.real.rstrip("/")
+        parent, _, name = path.rpartition("/")
+        if not parent:
+            return path
+        real = self._real.get(parent)
+        if real is None:
+            real = self._real[parent] = self.really(parent)
+        return f"{real}/{name}"
+
+
 class GitFact(Record):
     """A ``.git`` in a writable root: ``path`` of the entry, its kind, the common directory it leads to ('' when it
     leads nowhere trustworthy, then ``problem`` says why)."""

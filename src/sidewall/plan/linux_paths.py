@@ -75,19 +75,23 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
     policy = policy.replace(files=(*policy.files, *[FileRule(path=path, access=DENY) for path in facts.aliases]))
     layout = Layout()
     known = {path.path: path for path in facts.paths}
+    places = fact.Places(known)
     notes = list(facts.notes)
-    _writable_roots(policy, known, layout, notes)
-    denied = _denied(policy, known)
+    readable, closed = _places(policy, places, READ), _places(policy, places, DENY)
+    _writable_roots(policy, known, readable | closed, layout, notes)
+    denied = _denied(policy, known, places)
     roots = [root.path for root in layout.writable]
-    narrowed = [path for path in _places(policy, known, READ) if any(is_within(path, root) for root in roots)]
+    below_roots = tuple([root.rstrip("/") + "/" for root in roots])
+    narrowed = [path for path in readable if path in roots or path.startswith(below_roots)]
     if narrowed:
         from sidewall.plan import linux_readonly
 
         linux_readonly.place(narrowed, known, layout, tier, notes)
     composed = []
+    composable: dict[str, bool] = {}
     snapshots = tier == NAMESPACE and _REQUIRED in policy.require
     for path in denied:
-        inside = any(is_within(path, root) for root in roots)
+        inside = path in roots or path.startswith(below_roots)
         if tier == LANDLOCK:
             # Reading a root cannot be had without reading all in it; elsewhere what is not listed is not readable.
             layout.bare_secrets += [path] if inside else []
@@ -97,7 +101,7 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
             if exists(path, known, closed=True):
                 layout.masks.append(Mask(path=path))
             layout.weak_secrets.append(path)
-        elif path != policy.home and _composable(path, policy.home):
+        elif path != policy.home and _composable(path, policy.home, composable):
             composed.append(path)
         elif snapshots and _in_snapshot(path) and (facts.uid == 0 or exists(path, known)):
             # Nobody asked for more than the user's rights where these hide it already.
@@ -119,7 +123,7 @@ def lay_out(policy: Policy, facts: LinuxFacts, tier: str) -> Layout:
         layout.bare_places += bare
     layout.weak_secrets += [rule.path for rule in policy.files if rule.access == DENY and rule.glob]
     _compose(composed, known, layout)
-    _shown(policy, known, denied, facts.own, layout)
+    _shown(policy, known, places, closed, denied, facts.own, layout)
     if tier == LANDLOCK:
         from sidewall.plan import linux_cover
 
@@ -171,9 +175,14 @@ def in_system(path: str) -> bool:
     return any(is_within(parent, top) for top in _SYSTEM)
 
 
-def _composable(path: str, home: str) -> bool:
+def _composable(path: str, home: str, known: dict[str, bool]) -> bool:
+    """``known`` keeps the answer for what lies in one directory."""
     parent = path.rpartition("/")[0]
-    return is_within(path, home) or not (parent == "" or in_system(path))
+    if is_within(path, home):
+        return True
+    if parent not in known:
+        known[parent] = not (parent == "" or in_system(path))
+    return known[parent]
 
 
 def _in_snapshot(path: str) -> bool:
@@ -181,9 +190,9 @@ def _in_snapshot(path: str) -> bool:
     return parent != "" and not any(is_within(parent, top) for top in _LIVING)
 
 
-def _writable_roots(policy: Policy, known: dict[str, PathFact], layout: Layout, notes: list[str]) -> None:
+def _writable_roots(policy: Policy, known: dict[str, PathFact], narrowed: frozenset[str], layout: Layout,
+                    notes: list[str]) -> None:
     taken: set[str] = set()
-    narrowed = _places(policy, known, READ) | _places(policy, known, DENY)
     rules = [rule for rule in policy.files if rule.access == WRITE]
     for rule in sorted(rules, key=lambda item: item.path):
         found = known.get(rule.path)
@@ -204,10 +213,10 @@ def _writable_roots(policy: Policy, known: dict[str, PathFact], layout: Layout, 
     layout.writable.sort(key=lambda step: step.path)
 
 
-def _places(policy: Policy, known: dict[str, PathFact], access: str) -> frozenset[str]:
+def _places(policy: Policy, places: fact.Places, access: str) -> frozenset[str]:
     """Where what the rules of this access name really lies."""
     rules = [rule for rule in policy.files if rule.access == access and not rule.glob]
-    return frozenset([fact.really(rule.path, known) for rule in rules])
+    return frozenset([places.really(rule.path) for rule in rules])
 
 
 def _origin(source: object) -> str:
@@ -217,26 +226,23 @@ def _origin(source: object) -> str:
     return " ".join(part for part in (layer, file, key) if part)
 
 
-def _denied(policy: Policy, known: dict[str, PathFact]) -> list[str]:
+def _denied(policy: Policy, known: dict[str, PathFact], places: fact.Places) -> list[str]:
     """Denied paths, as named and where they really lie, without those below another."""
     names: set[str] = set()
-    reals: dict[str, str] = {}
     for rule in policy.files:
         if rule.access == DENY and not rule.glob:
             path = rule.path
             parent, _, name = path.rpartition("/")
-            if parent not in reals:
-                reals[parent] = fact.really(parent, known)
             names.add(path)
-            names.add(f"{reals[parent]}/{name}")
+            names.add(f"{places.really(parent)}/{name}")
             if path in known:
-                names.add(fact.really(path, known))
+                names.add(places.really(path))
     for found in known.values():
         # A link in a denied directory leads to the secret itself.
         if (found.kind == fact.FILE and found.real != found.path and found.path.rpartition("/")[0] in names
                 and is_within(found.real, policy.home)):
             names.add(found.real)
-    opened = {fact.really(rule.path, known) for rule in policy.files if rule.access != DENY}
+    opened = {places.really(rule.path) for rule in policy.files if rule.access != DENY}
     counted: dict[str, bool] = {}
     kept = []
     for name in sorted(names):
@@ -274,22 +280,33 @@ def _compose(paths: list[str], known: dict[str, PathFact], layout: Layout) -> No
     """One ``Hide`` for each directory that holds denied names.  Where that does not exist, the first name on the way
     that does not is hidden: it may come to be.  A parent that is a link is not composed; its target is."""
     by_parent: dict[str, set[str]] = {}
+    missing: dict[str, tuple[str, str]] = {}
     for path in paths:
-        parent, _, name = path.rpartition("/")
+        start, _, name = path.rpartition("/")
+        if start not in missing:
+            missing[start] = _missing(start, known)
+        parent, absent = missing[start]
         found = known.get(parent)
-        while (found is None or found.kind == fact.MISSING) and parent:
-            parent, _, name = parent.rpartition("/")
-            found = known.get(parent)
         if found is not None and found.kind == fact.DIRECTORY and found.real == parent:
-            by_parent.setdefault(parent, set()).add(name)
+            by_parent.setdefault(parent, set()).add(absent or name)
     for parent in sorted(by_parent):
         layout.hides.append(Hide(parent=parent, names=tuple(sorted(by_parent[parent]))))
         if any(is_within(parent, top) for top in _SYSTEM):
             layout.snapshots.append(parent)
 
 
-def _shown(policy: Policy, known: dict[str, PathFact], denied: list[str], own: tuple[str, ...],
-           layout: Layout) -> None:
+def _missing(path: str, known: dict[str, PathFact]) -> tuple[str, str]:
+    """The nearest to a directory that exists, and the first name on the way from there that does not ('' if all do)."""
+    absent = ""
+    found = known.get(path)
+    while (found is None or found.kind == fact.MISSING) and path:
+        path, _, absent = path.rpartition("/")
+        found = known.get(path)
+    return path, absent
+
+
+def _shown(policy: Policy, known: dict[str, PathFact], places: fact.Places, closed: frozenset[str],
+           denied: list[str], own: tuple[str, ...], layout: Layout) -> None:
     """What a private directory or a composition would take away though the policy lets it be read."""
     roots = [root.path for root in layout.writable]
     wanted = [policy.home] if any(is_within(policy.home, top) for top in _COVERED) else []
@@ -298,11 +315,11 @@ def _shown(policy: Policy, known: dict[str, PathFact], denied: list[str], own: t
                and not any(is_within(path, root) for root in roots)]
     for rule in policy.files:
         if rule.access == READ and not rule.glob:
-            path = fact.really(rule.path, known)
+            path = places.really(rule.path)
             covered = any(is_within(path, top) and path != top for top in _COVERED)
             if covered or any(is_within(path, secret) for secret in denied):
                 wanted.append(path)
-    for path in sorted(set(wanted).difference(denied, roots, _places(policy, known, DENY))):
+    for path in sorted(set(wanted).difference(denied, roots, closed)):
         found = known.get(path)
         if found is None or found.kind != fact.MISSING:
             layout.shown.append(path)
