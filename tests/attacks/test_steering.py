@@ -47,6 +47,14 @@ WAYS: dict[str, tuple[Callable[[World], None], str, str]] = {
                                                   scope="--global"), ".githooks/{}", "."),
     "of a repository inside": (lambda world: set_up(world, "core.hooksPath", "hooks.d", "hooks.d/pre-commit",
                                                     where="vendor/lib"), "vendor/lib/hooks.d/{}", "vendor/lib"),
+    "the working tree itself": (lambda world: set_up(world, "core.hooksPath", "tools/..", "pre-commit", "tools/x"),
+                                "{}", "."),
+    "the working tree by its whole name": (lambda world: set_up(world, "core.hooksPath", str(world.workspace)),
+                                           "{}", "."),
+    "what is around a repository inside": (lambda world: set_up(world, "core.hooksPath", str(world.workspace),
+                                                                where="vendor/lib"), "{}", "vendor/lib"),
+    "by a link on the way": (lambda world: (set_up(world, "core.hooksPath", "way/hooks", "tools/hooks/pre-commit"),
+                                            (world.workspace / "way").symlink_to("tools")), "way/hooks/{}", "."),
     "by a link": (lambda world: linked(world, "hooks", "../hooks.d", "hooks.d/pre-commit"), "hooks.d/{}", "."),
     "one of them by a link": (lambda world: linked(world, "hooks/pre-commit", "../../scripts/check", "scripts/check"),
                               "scripts/check", "."),
@@ -84,3 +92,13 @@ def test_A08_what_git_is_told_to_take_from_the_workspace(guard: Guard, world: Wo
     held = [name for name in named if os.path.exists(world.workspace / name)]
     if guard.name == NAMESPACE and way != "absent deep down":
         assert all(world.nonce not in Path(world.workspace / name).read_text() for name in held), str(outcome)
+
+
+@guards("protected-names-restored", control=False)
+def test_git_works_inside_where_hooks_are_taken_from_the_working_tree(guard: Guard, world: World) -> None:
+    set_up(world, "core.hooksPath", str(world.workspace), "post-merge")
+    script = ["sh", "-c", "echo more >> README.md && git commit -qam more && ls && git status --short"]
+    done = guard.run(world, script)
+    assert done.returncode == 0, str(done)
+    assert not {"pre-commit", "post-commit", "update"} & set(done.text.split())
+    assert "more" in git(world.workspace, "log", "-1", home=world.home)

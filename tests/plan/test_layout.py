@@ -369,6 +369,17 @@ def test_what_git_is_told_to_obey_in_the_workspace_is_held_like_a_protected_name
         assert watched.places == tuple(told)
 
 
+def test_no_directory_stands_in_for_a_hook_that_is_absent() -> None:
+    told = {f"{WORK}/pre-commit": fact.MISSING, f"{WORK}/update": fact.DIRECTORY, f"{WORK}/post-merge": fact.FILE}
+    steering = tuple(PathFact(path=path, kind=kind) for path, kind in told.items())
+    plan = compiled(policy(protected=()), steering=steering)
+    assert [path for kind, path in placed(plan) if kind == "Protect"] == [f"{WORK}/update", f"{WORK}/post-merge"]
+    assert Placeholder(root=WORK, name="pre-commit") not in plan.steps
+    assert next(line.level for line in plan.guarantees if line.name == "protected-names") == "partial"
+    (watched,) = of(plan, Watch)
+    assert watched.places == tuple(told)
+
+
 def test_what_is_denied_in_a_writable_directory_is_masked_though_it_is_closed_to_its_owner() -> None:
     disk = Disk({f"{WORK}/key": "file"})
     about = policy(":workspace", deny(f"{WORK}/key"))

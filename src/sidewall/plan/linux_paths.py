@@ -370,7 +370,7 @@ def _protected(policy: Policy, facts: LinuxFacts, layout: Layout, notes: list[st
             continue
         root, _, name = found.path.rpartition("/")
         if found.kind == fact.MISSING:
-            if found in facts.steering and root not in roots:
+            if found in facts.steering and (root not in roots or name in protect.HOOKS):
                 layout.weak_names.append(found.path)
             elif root in roots and (name not in protect.ONLY_PRESENT or found in facts.steering):
                 if Protect(path=found.path) in layout.protects:

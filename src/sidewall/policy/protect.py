@@ -36,6 +36,15 @@ ONLY_PRESENT = frozenset((
 an empty directory in every workspace, to hold the name while it is absent, would cost more than it gives."""
 
 GIT = ".git"
+HOOKS = frozenset((
+    "applypatch-msg", "commit-msg", "fsmonitor-watchman", "p4-changelist", "p4-post-changelist", "p4-pre-submit",
+    "p4-prepare-changelist", "post-applypatch", "post-checkout", "post-commit", "post-index-change", "post-merge",
+    "post-receive", "post-rewrite", "post-update", "pre-applypatch", "pre-auto-gc", "pre-commit", "pre-merge-commit",
+    "pre-push", "pre-rebase", "pre-receive", "prepare-commit-msg", "proc-receive", "push-to-checkout",
+    "reference-transaction", "sendemail-validate", "update",
+))
+"""What git runs where it is told to look for hooks.  Nothing may hold the name of an absent one: an empty directory,
+which is executable, would be a hook that fails."""
 _LONGEST = 255
 """Bytes of a name on the file systems of Linux; on those of Windows as many UTF-16 units."""
 

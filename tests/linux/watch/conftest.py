@@ -81,8 +81,9 @@ def watch(workspace: Path) -> Iterator[Watch]:
     made: list[Watcher] = []
     before = len(os.listdir("/proc/self/fd"))
 
-    def make(*, each: bool = True, held: tuple[str, ...] = (), roots: tuple[str, ...] = ()) -> Watcher:
-        made.append(Watcher(roots or (str(workspace),), NAMES, held, each=each))
+    def make(*, each: bool = True, held: tuple[str, ...] = (), roots: tuple[str, ...] = (),
+             places: tuple[str, ...] = ()) -> Watcher:
+        made.append(Watcher(roots or (str(workspace),), NAMES, held, each=each, places=places))
         return made[-1]
 
     yield make

@@ -151,3 +151,47 @@ def test_what_a_cell_waits_for_imports_little() -> None:
     done = subprocess.run([sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"],
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def due(watcher: Watcher) -> None:
+    while not watcher.due():
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize("calm", [True, False])
+def test_a_place_that_git_looks_at_is_emptied_soon_and_not_only_at_the_end(workspace: Path, watch, quarantined,
+                                                                           calm: bool) -> None:
+    (workspace / "tools").mkdir()
+    places = tuple(f"{workspace}/{name}" for name in ("pre-commit", "tools/hooks", "no/such/place", "update"))
+    (workspace / "update").mkdir()
+    watcher = watch(each=False, places=places, held=(f"{workspace}/update",))
+    assert watcher.look() is False and watcher.deal(calm=calm) == ()
+    (workspace / "pre-commit").write_text("#!/bin/sh\n")
+    (workspace / "update/mine").touch()  # what a mount holds is not looked at
+    (workspace / "other").touch()
+    due(watcher)
+    assert watcher.look() is True
+    (held,) = watcher.deal(calm=calm)
+    assert (held.action, held.path) == ("put back", f"{workspace}/pre-commit")
+    (workspace / "tools/hooks").mkdir()
+    (workspace / "tools/hooks/post-merge").write_text("#!/bin/sh\n")
+    (workspace / "no/such").mkdir(parents=True)
+    (workspace / "no/such/place").symlink_to("/etc")
+    due(watcher)
+    assert watcher.look() is True
+    assert {held.path for held in watcher.deal(calm=calm)} == {f"{workspace}/{name}" for name in (
+        "tools/hooks", "no/such/place")}
+    assert set(quarantined()) == set(places) - {f"{workspace}/update"}
+    assert sorted(path.name for path in workspace.iterdir()) == ["no", "other", "tools", "update"]
+    due(watcher)
+    assert watcher.look() is False
+    assert watcher.compare(final=True) == ()
+
+
+def test_a_link_on_the_way_to_an_awaited_place_leads_nowhere(workspace: Path, tmp_path: Path, watch) -> None:
+    outside = tmp_path / "outside"
+    (outside / "hooks").mkdir(parents=True)
+    watcher = watch(each=False, places=(f"{workspace}/tools/hooks",))
+    (workspace / "tools").symlink_to(outside)
+    assert watcher.look() is False
+    assert watcher.compare(final=True) == () and (outside / "hooks").is_dir()

@@ -14,14 +14,16 @@ import stat
 
 from sidewall.plan import facts as fact
 from sidewall.plan.facts import GitFact, PathFact
+from sidewall.policy.protect import HOOKS
 
 _LONGEST = 1 << 18
 _DEEPEST = 4
+_MOST_LINKS = 40
 _HOOKS, _FILE, _PROGRAM = "hooks", "file", "program"
 _PROGRAMS = frozenset((
     "core.fsmonitor", "core.sshcommand", "core.askpass", "core.editor", "core.pager", "sequence.editor", "gpg.program",
     "diff.external", "diff.textconv", "diff.command", "filter.clean", "filter.smudge", "filter.process",
-    "merge.driver", "credential.helper", "interactive.difffilter",
+    "merge.driver", "credential.helper", "interactive.difffilter", "hook.command",
 ))
 _MARKS = (b"hookspath", b"[include", b"fsmonitor", b"sshcommand", b"askpass", b"editor", b"pager", b"program",
           b"external", b"textconv", b"command", b"filter", b"driver", b"helper")
@@ -48,21 +50,30 @@ def _repository(one: GitFact, everywhere: list[tuple[str, str]], home: str, root
     said = list(everywhere)
     for directory in dict.fromkeys((one.common, own)):
         for file in (f"{directory}/config", f"{directory}/config.worktree"):
-            if os.path.islink(file):
-                _add(os.path.realpath(file), roots, found)
+            _target(file, roots, found)
             said += _configuration(file, home)
         _links(f"{directory}/hooks", roots, found)
     for kind, value in said:
         if kind == _PROGRAM:
             for word in value.replace("'", " ").replace('"', " ").split():
-                place = os.path.normpath(os.path.join(top, word.lstrip("!")))
+                place = os.path.join(top, word.lstrip("!"))
                 if os.path.isfile(place):
                     _add(place, roots, found)
             continue
-        place = os.path.normpath(os.path.join(top, value))
+        place = os.path.join(top, value)
+        real = _way(place)[1]
+        if kind == _HOOKS and (real in roots or real in (one.common, own) or _is_within(os.path.realpath(top), real)):
+            # Work goes on there: the directory itself cannot be held, so the hooks in it are.
+            for name in sorted(HOOKS):
+                _add(f"{place}/{name}", roots, found)
+            continue
         if kind == _HOOKS:
             _links(place, roots, found)
         _add(place, roots, found)
+
+
+def _is_within(path: str, above: str) -> bool:
+    return path == above or path.startswith(above.rstrip("/") + "/")
 
 
 def _directory(one: GitFact) -> str:
@@ -75,30 +86,54 @@ def _directory(one: GitFact) -> str:
 
 def _links(directory: str, roots: tuple[str, ...], found: dict[str, PathFact]) -> None:
     """Where a hooks directory that is a link leads, and the hooks in it that are."""
-    if os.path.islink(directory):
-        _add(os.path.realpath(directory), roots, found)
+    _target(directory, roots, found)
     try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                if entry.is_symlink():
-                    _add(os.path.realpath(entry.path), roots, found)
+        names = os.listdir(directory)
     except OSError:
         return
+    for name in names:
+        _target(f"{directory}/{name}", roots, found)
+
+
+def _target(path: str, roots: tuple[str, ...], found: dict[str, PathFact]) -> None:
+    """Remembers where a link leads, if it is one."""
+    try:
+        target = os.readlink(path)
+    except OSError:
+        return
+    _add(os.path.join(os.path.dirname(path), target), roots, found)
 
 
 def _add(place: str, roots: tuple[str, ...], found: dict[str, PathFact]) -> None:
-    """Remembers a place if it lies below a root; a link, and where it leads."""
-    try:
-        mode = os.lstat(place).st_mode
-    except OSError:
-        mode = 0
-    real = os.path.realpath(place)
-    for path in dict.fromkeys((place, real)):
+    """Remembers a place if it lies below a root, and each link on the way there: another could be put in its place."""
+    links, real = _way(place)
+    for path in (*links, real):
         if path not in found and any(path.startswith(root.rstrip("/") + "/") for root in roots):
-            linked = path == place and stat.S_ISLNK(mode)
-            kind = (fact.SYMLINK if linked else fact.DIRECTORY if os.path.isdir(path)
-                    else fact.FILE if os.path.isfile(path) else fact.MISSING)
-            found[path] = PathFact(path=path, real=real, kind=kind)
+            kind = (fact.SYMLINK if path != real else fact.DIRECTORY if os.path.isdir(real)
+                    else fact.FILE if os.path.isfile(real) else fact.MISSING)
+            found[path] = PathFact(path=path, real=os.path.realpath(path), kind=kind)
+
+
+def _way(path: str) -> tuple[list[str], str]:
+    """The links that the system follows on the way to ``path`` (absolute), and where it leads, whether that exists."""
+    links: list[str] = []
+    real = ""
+    pending = path.split("/")[::-1]
+    while pending and len(links) <= _MOST_LINKS:
+        name = pending.pop()
+        if name == "..":
+            real = real.rpartition("/")[0]
+        elif name not in ("", "."):
+            here = f"{real}/{name}"
+            try:
+                target = os.readlink(here)
+            except OSError:
+                real = here
+                continue
+            links.append(here)
+            real = "" if target.startswith("/") else real
+            pending += target.split("/")[::-1]
+    return links, real or "/"
 
 
 def _configuration(file: str, home: str, depth: int = 0) -> list[tuple[str, str]]:

@@ -54,6 +54,7 @@ class Root:
         self.before = Survey()
         self.last: Survey | None = None
         self.entries: list[tuple[str, Recorded]] = []
+        self.awaited: list[tuple[str, Recorded]] = []
         self.mounted: list[tuple[str, Recorded]] = []
         self.repositories: list[tuple[str, Repository]] = []
 
@@ -242,7 +243,7 @@ class Watcher:
                 self._search.stop_listening()
 
     def _record(self, root: Root, recorder: Recorder) -> None:
-        root.before = survey(root.fd, self._names)
+        root.before = survey(root.fd, self._names, made=listings.made(root.path, frozenset((*self._names, ".git"))))
         wanted = root.before.names | (set(self._names) if self.each else set())
         single = {place[len(root.path.rstrip("/")) + 1:] for place in self._places if root.holds(place)}
         wanted |= single
@@ -259,6 +260,8 @@ class Watcher:
                     self._incomplete(absolute, recorder.complete or not free)
             except OSError as error:
                 self._unseen(absolute, error)
+        if not self.each:  # else they are compared after each command anyway
+            root.awaited = [(path, was) for path, was in root.entries if path in single and was.kind == record.ABSENT]
         for path in sorted(root.before.git | root.before.bare):
             absolute = root.absolute(path)
             if self.each or absolute not in self._mounted:

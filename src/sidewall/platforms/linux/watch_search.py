@@ -54,7 +54,8 @@ class Search:
 
     def unchanged(self) -> bool:
         """Whether ``look`` would find nothing to deal with, since it found nothing and nothing changed since then."""
-        return self._quiet and self._notices is not None and self._notices.quiet()
+        return self._quiet and self._notices is not None and self._notices.quiet() and not any(
+            _arrived(root) for root in self._roots)
 
     def look(self, since_ns: int = 0) -> bool:
         """Looks through the roots; whether there is anything to deal with, or to say.  ``since_ns``: see ``survey``."""
@@ -80,7 +81,7 @@ class Search:
         self._first_seen = seen
         anything = not self._told.issuperset(seen)
         self._remember(anything, notices)
-        return anything
+        return anything or any(_arrived(root) for root in self._roots)
 
     def _listen(self) -> Notices | None:
         """From the second look on, if the first found nothing: short runs have none."""
@@ -130,6 +131,12 @@ class Search:
         limit = time.monotonic() - (0.0 if calm else _SETTLED_SECONDS)
         found = [(root, root.last) for root in self._roots if root.last is not None]
         before = len(restorer.held)
+        for root in self._roots:
+            for path, was in root.awaited:
+                with restorer.guard(root.absolute(path)):
+                    place = root.at(path)
+                    if place is not None:
+                        restorer.check(*place, was, root.absolute(path))
         for root, now in found:
             for path in self._ripe(root, now.git - root.before.git, limit):
                 self._entry(root, path, restorer, cleaner, files=False)
@@ -180,6 +187,20 @@ class Search:
         if root.before.complete and not now.complete:
             restorer.say(NOTICED, root.path, "has very many directories now: not all were looked through for new "
                          "files that steer later runs")
+
+
+def _arrived(root: Root) -> bool:
+    """Whether a place that git is told to look at is there now, and was not when the cell was made."""
+    try:
+        for path, _ in root.awaited:
+            place = root.at(path)
+            if place is not None and record.look(*place) is not None:
+                return True
+        return False
+    except OSError:
+        return True
+    finally:
+        root.tree.release()
 
 
 def _bare(root: Root, path: str, restorer: Restorer, cleaner: Cleaner) -> None:
