@@ -263,6 +263,24 @@ E
     did python "$PYKEY"
 fi
 
+# ---- the interpreter for windows, which has no console ------------------------------------------------------------
+if missing windowless "$PYKEY" || [ ! -f "$P/pythonw.exe" ]; then
+    T=$(mktemp -d)
+    cat > "$T/windowless.c" <<'E'
+#include <windows.h>
+typedef int (*py_main)(int, wchar_t **);
+int wmain(int argc, wchar_t **argv)
+{
+    HMODULE dll = LoadLibraryW(L"python311.dll");
+    py_main run = dll ? (py_main)(void *)GetProcAddress(dll, "Py_Main") : NULL;
+    return run ? run(argc, argv) : 103;
+}
+E
+    x86_64-w64-mingw32-gcc -municode -mwindows -O2 -s -o "$P/pythonw.exe" "$T/windowless.c"
+    rm -rf "$T"
+    did windowless "$PYKEY"
+fi
+
 # ---- packages ---------------------------------------------------------------------------------------------------
 PKKEY=$(echo "$PACKAGES" | cksum | awk '{print $1}')
 if missing packages "$PKKEY"; then

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.windows.pe_files import program
 
-from sidewall.platforms.windows.pe import PEError, imports
+from sidewall.platforms.windows.pe import WINDOWS_GUI, PEError, imports, subsystem
 
 NAMES = st.lists(st.from_regex(r"[A-Za-z0-9_-]{1,12}\.dll", fullmatch=True), max_size=6)
 
@@ -17,10 +17,17 @@ def test_names_are_told_in_order(names: list[str], wide: bool, sections: int) ->
     assert imports(program(names, wide=wide, sections=sections)) == tuple(names)
 
 
+@pytest.mark.parametrize("wide", [True, False])
+def test_the_subsystem_is_told(wide: bool) -> None:
+    """A console's program is 3."""
+    assert [subsystem(program(["a.dll"], wide=wide, subsystem=one)) for one in (WINDOWS_GUI, 3)] == [2, 3]
+
+
 @pytest.mark.parametrize("data", [b"", b"MZ", b"#!/bin/sh\n" * 40, b"MZ" + bytes(200), bytes(4096)])
 def test_what_is_no_program_is_an_error(data: bytes) -> None:
-    with pytest.raises(PEError):
-        imports(data)
+    for ask in (imports, subsystem):
+        with pytest.raises(PEError):
+            ask(data)
 
 
 @given(names=NAMES.filter(bool), cut=st.integers(0, 4096))

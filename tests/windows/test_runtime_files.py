@@ -13,7 +13,7 @@ import pytest
 from tests.windows.pe_files import program
 
 from sidewall.errors import MachineError
-from sidewall.platforms.windows import runtime, runtime_files
+from sidewall.platforms.windows import pe, runtime, runtime_files
 
 HERE = Path(runtime.package())
 WHOLE = runtime_files.ROOTS
@@ -22,7 +22,7 @@ WHOLE = runtime_files.ROOTS
 def install(base: Path, *, tag: str = "311", place: str = "DLLs", archive: bool = False) -> Path:
     """An installation whose library is this Python's own."""
     base.mkdir(parents=True, exist_ok=True)
-    (base / "python.exe").write_bytes(program([f"python{tag}.dll", "KERNEL32.dll"]))
+    (base / "pythonw.exe").write_bytes(program([f"python{tag}.dll", "KERNEL32.dll"]))
     (base / f"python{tag}.dll").write_bytes(program(["VCRUNTIME140.dll", "ADVAPI32.dll"]))
     (base / "vcruntime140.dll").write_bytes(program(["KERNEL32.dll"]))
     (base / "python3.dll").write_bytes(program([]))
@@ -60,11 +60,11 @@ def archive_of(contents: runtime_files.Contents) -> zipfile.ZipFile:
 def test_the_files_are_those_that_are_needed(tmp_path: Path, place: str) -> None:
     contents = gathered(install(tmp_path / "base", place=place))
     assert [one.name for one in contents.files] == sorted((
-        "python.exe", "python311.dll", "vcruntime140.dll", "_ctypes.pyd", "libffi-8.dll", "modules.zip",
+        "pythonw.exe", "python311.dll", "vcruntime140.dll", "_ctypes.pyd", "libffi-8.dll", "modules.zip",
         "python311._pth", "runner.py"))
     path = next(one.data for one in contents.files if one.name == "python311._pth")
     assert path == b"modules.zip\n.\n", "the interpreter looks nowhere else, and imports no site"
-    assert str(tmp_path / "base" / "python.exe") in contents.origins
+    assert str(tmp_path / "base" / "pythonw.exe") in contents.origins
 
 
 def test_nothing_of_the_outside_is_among_the_modules(whole: runtime_files.Contents) -> None:
@@ -129,7 +129,7 @@ def test_an_embeddable_package_has_its_library_in_an_archive(tmp_path: Path) -> 
     assert all(name.startswith("sidewall") for name in archive_of(contents).namelist())
 
 
-@pytest.mark.parametrize("name", ["python.exe", "python311.dll", "DLLs/_ctypes.pyd"])
+@pytest.mark.parametrize("name", ["pythonw.exe", "python311.dll", "DLLs/_ctypes.pyd"])
 def test_an_installation_that_lacks_something(tmp_path: Path, name: str) -> None:
     base = install(tmp_path / "base")
     (base / name).unlink()
@@ -140,8 +140,18 @@ def test_an_installation_that_lacks_something(tmp_path: Path, name: str) -> None
 
 def test_a_program_that_uses_another_interpreter(tmp_path: Path) -> None:
     base = install(tmp_path / "base")
-    (base / "python.exe").write_bytes(program(["python313.dll"]))
+    (base / "pythonw.exe").write_bytes(program(["python313.dll"]))
     with pytest.raises(MachineError, match=r"does not use python311\.dll"):
+        gathered(base)
+
+
+def test_what_runs_in_the_account_is_no_program_for_consoles(tmp_path: Path) -> None:
+    """The system starts the host of a console with the account's whole token, open to commands of other cells."""
+    base = install(tmp_path / "base")
+    data = next(one.data for one in gathered(base).files if one.name == runtime_files.PROGRAM)
+    assert pe.subsystem(data) == pe.WINDOWS_GUI
+    (base / runtime_files.PROGRAM).write_bytes(program(["python311.dll"], subsystem=3))
+    with pytest.raises(MachineError, match="for consoles"):
         gathered(base)
 
 
@@ -151,7 +161,7 @@ def test_the_stores_python_and_its_alias_are_named(tmp_path: Path) -> None:
         runtime_files.at(str(store), "311")
     assert "--tier token" in caught.value.hint
     base = install(tmp_path / "base")
-    (base / "python.exe").write_bytes(b"")
+    (base / "pythonw.exe").write_bytes(b"")
     with pytest.raises(MachineError, match="alias"):
         runtime_files.at(str(base), "311")
 
@@ -163,4 +173,4 @@ def test_a_root_that_is_missing(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there it can be copied")
 def test_a_python_that_is_not_of_windows_says_so() -> None:
-    assert "python.exe" in runtime.obstacle()
+    assert "pythonw.exe" in runtime.obstacle()

@@ -80,6 +80,20 @@ def test_it_runs_and_takes_nothing_from_anywhere_else(copy: runtime.Runtime, tmp
     assert set(WHOLE) <= {name for name, _ in modules}
 
 
+def test_it_has_no_console_however_it_is_started(copy: runtime.Runtime, tmp_path: Path) -> None:
+    """The host of a console would be a process of the account too, made before the runner can close anything."""
+    told = tmp_path / "told"
+    script = ("import ctypes, sys; kernel = ctypes.WinDLL('kernel32'); room = (ctypes.c_uint32 * 8)();"
+              "open(sys.argv[1], 'wb').write(b'%d' % kernel.GetConsoleProcessList(room, 8))")
+    for program, most in ((copy.python, 0), (sys.executable, 8)):
+        for flags in (subprocess.CREATE_NO_WINDOW, subprocess.CREATE_NEW_CONSOLE):
+            done = subprocess.run([program, *runtime_files.FLAGS, "-c", script, str(told)], creationflags=flags,
+                                  timeout=60)
+            assert done.returncode == 0
+            found = int(told.read_text(encoding="ascii"))
+            assert bool(most) <= found <= most, (program, flags)
+
+
 def test_the_imports_of_the_program_are_in_it(copy: runtime.Runtime, tmp_path: Path) -> None:
     """Each module alone: what one of them needs is not there by chance."""
     contents = runtime_files.gather(runtime_files.here(), runtime.package(), WHOLE, TELL)

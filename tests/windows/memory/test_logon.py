@@ -45,7 +45,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module.parent.mkdir()
     module.write_text("VALUE = 1\n")
     made = Contents(files=tuple([runtime_files.File(name=name, data=name.encode() * 50)
-                                 for name in ("modules.zip", "python.exe", "runner.py")]),
+                                 for name in ("modules.zip", "pythonw.exe", "runner.py")]),
                     origins=(str(module),), modules=("sidewall.module",))
     monkeypatch.setattr(runtime, "package", lambda: str(module.parent))
     monkeypatch.setattr(runtime_files, "here", lambda: None)

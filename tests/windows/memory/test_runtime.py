@@ -40,7 +40,7 @@ def here(monkeypatch: pytest.MonkeyPatch, module: Path) -> None:
 
 def contents(module: Path) -> Contents:
     return Contents(files=tuple([runtime_files.File(name=name, data=name.encode() * 700)
-                                 for name in ("modules.zip", "python.exe", "python311.dll", "runner.py")]),
+                                 for name in ("modules.zip", "pythonw.exe", "python311.dll", "runner.py")]),
                     origins=(str(module),), modules=("sidewall.module",))
 
 
@@ -127,7 +127,7 @@ def _given_away(file: File) -> None:
 
 
 @pytest.mark.parametrize("change", [_append, _in_place, _linked, _reparse, _opened_up, _given_away])
-@pytest.mark.parametrize("name", ["python.exe", "python311.dll", "runner.py"])
+@pytest.mark.parametrize("name", ["pythonw.exe", "python311.dll", "runner.py"])
 def test_a_file_that_changed_is_never_used(module: Path, change: object, name: str) -> None:
     windows = Windows()
     directory = made(windows, module)
@@ -214,10 +214,10 @@ def test_a_copy_that_runs_or_is_held_stays_whole(module: Path) -> None:
         assert runtime_removal.clean(machine, machine.caller()) == ()
         done, left = runtime_removal.uninstall(machine.api, HOME)
         assert done == () and "a sandbox runs from it" in left[0]
-    windows.files[f"{directory}\\python.exe".upper()].running = 1
+    windows.files[f"{directory}\\pythonw.exe".upper()].running = 1
     assert runtime_removal.clean(machine, machine.caller()) == ()
     assert found(windows) == directory, "nothing of it is missing"
-    windows.files[f"{directory}\\python.exe".upper()].running = 0
+    windows.files[f"{directory}\\pythonw.exe".upper()].running = 0
     assert [path.upper() for path in runtime_removal.clean(machine, machine.caller())] == [directory.upper()]
     assert not below(windows, directory)
 
@@ -273,5 +273,5 @@ def test_ready_makes_it_once(module: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(runtime_files, "gather", None)
     with runtime.ready(machine, machine.caller(), GROUP) as second:
         assert second.directory.upper() == first.directory.upper()
-        assert second.python == second.directory + r"\python.exe"
+        assert second.python == second.directory + r"\pythonw.exe"
     assert private_file.names(machine.api, HOME + runtime.PLACE) is not None

@@ -56,17 +56,17 @@ def test_a_copy_of_python_and_a_refused_logon_are_traces_too() -> None:
     set_up(windows)
     machine = windows.machine()
     caller = machine.caller()
-    contents = Contents(files=(File(name="python.exe", data=b"MZ"),), origins=(), modules=())
+    contents = Contents(files=(File(name="pythonw.exe", data=b"MZ"),), origins=(), modules=())
     directory = runtime.make(machine, caller, windows.groups[GROUP][0], contents)
     credentials.note_refusal(machine, caller, credentials.Refused(sid=windows.accounts[OFFLINE].sid, generation=1,
                                                                   code=1326))
     found = {(kind, name.lower()) for kind, name in traces(windows)}
     assert ("runtime", directory.lower()) in found and ("runtime", (caller.home + runtime.PLACE).lower()) in found
     assert ("file", f"{caller.home}{credentials.DIRECTORY}\\{credentials.REFUSED}".lower()) in found
-    windows.files[f"{directory}\\python.exe".upper()].running = 1
+    windows.files[f"{directory}\\pythonw.exe".upper()].running = 1
     left = take_away(windows).left
     assert any("a sandbox runs from it" in line for line in left) and not windows.accounts
-    windows.files[f"{directory}\\python.exe".upper()].running = 0
+    windows.files[f"{directory}\\pythonw.exe".upper()].running = 0
     assert take_away(windows).left == ()
     assert windows.picture() == before
 

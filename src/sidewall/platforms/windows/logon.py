@@ -61,7 +61,7 @@ SETUP = "run `sidewall setup`, which repairs the account"
 POLICY = "ask whoever keeps that policy to let the sandbox's group log on locally, or use --tier token"
 SERVICE = "as an administrator: sc config seclogon start= demand; or use --tier token"
 ROOM = "close other sandboxes, or restart this machine"
-_READ = "look whether a policy (AppLocker, WDAC) or a virus scanner keeps python.exe in the profile from starting"
+_READ = "look whether a policy (AppLocker, WDAC) or a virus scanner keeps pythonw.exe in the profile from starting"
 
 FINAL = {
     1317: ("it was deleted", SETUP),

@@ -1,7 +1,7 @@
-"""Which DLLs a program or a DLL is linked to, read from the file itself.
+"""Which DLLs a program or a DLL is linked to, and for which subsystem it is, read from the file itself.
 
-Knows: the import table of the "PE Format" specification (sections, data directories, import directory table).  Must not
-know: where a DLL lies, or which file this is.  Pure: bytes in, names out.
+Knows: the optional header and the import table of the "PE Format" specification (sections, data directories, import
+directory table).  Must not know: where a DLL lies, or which file this is.  Pure: bytes in, names and numbers out.
 
 A table that leads outside the file is an error and not an end: what is copied without a DLL that it needs does not
 start.  Delay-loaded DLLs are not told: a program starts without them.
@@ -13,6 +13,8 @@ IMPORT_DIRECTORY = 1
 MOST = 1024
 """DLLs after which a table is taken for damaged."""
 _MAGIC_64, _MAGIC_32 = 0x20B, 0x10B
+WINDOWS_GUI = 2
+"""IMAGE_SUBSYSTEM_WINDOWS_GUI: a program that the system starts no console for."""
 
 
 class PEError(ValueError):
@@ -27,21 +29,35 @@ def imports(data: bytes) -> tuple[str, ...]:
         raise PEError(f"a table leads outside the file: {error}") from None
 
 
+def subsystem(data: bytes) -> int:
+    """The subsystem that a program asks for.  Raises PEError."""
+    try:
+        return _number(data, _optional(data) + 68, 2)
+    except IndexError as error:
+        raise PEError(f"a table leads outside the file: {error}") from None
+
+
 def _number(data: bytes, at: int, size: int = 4) -> int:
     if at < 0 or at + size > len(data):
         raise IndexError(f"{at:#x}")
     return int.from_bytes(data[at:at + size], "little")
 
 
-def _imports(data: bytes) -> tuple[str, ...]:
+def _optional(data: bytes) -> int:
+    """Where the optional header begins."""
     header = _number(data, 0x3C) if data[:2] == b"MZ" else -1
     if header < 0 or data[header:header + 4] != b"PE\0\0":
         raise PEError("no PE header")
-    optional = header + 24
-    magic = _number(data, optional, 2)
+    magic = _number(data, header + 24, 2)
     if magic not in (_MAGIC_64, _MAGIC_32):
         raise PEError(f"an optional header of unknown kind {magic:#x}")
-    directories = optional + (112 if magic == _MAGIC_64 else 96)
+    return header + 24
+
+
+def _imports(data: bytes) -> tuple[str, ...]:
+    optional = _optional(data)
+    header = optional - 24
+    directories = optional + (112 if _number(data, optional, 2) == _MAGIC_64 else 96)
     if _number(data, directories - 4) <= IMPORT_DIRECTORY:
         return ()
     table = _number(data, directories + 8 * IMPORT_DIRECTORY)
@@ -72,4 +88,4 @@ def _place(data: bytes, sections: list[int], address: int) -> int:
     raise IndexError(f"{address:#x}")
 
 
-__all__ = ["PEError", "imports"]
+__all__ = ["WINDOWS_GUI", "PEError", "imports", "subsystem"]

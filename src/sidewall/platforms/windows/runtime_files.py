@@ -37,7 +37,9 @@ EXTENSIONS = ("_ctypes",)
 FLAGS = ("-I", "-B", "-S", "-X", "utf8")
 """Isolated, writing no compiled files, without ``site``, and with no encoding that the machine's settings choose: the
 archive has few.  The ``._pth`` file says most of it again."""
-PROGRAM, ARCHIVE, START = "python.exe", "modules.zip", "runner.py"
+PROGRAM, ARCHIVE, START = "pythonw.exe", "modules.zip", "runner.py"
+"""The one for windows: for the other the system starts the host of a console before its first instruction, another
+process with the account's whole token, and that one is open to every command of the account."""
 STARTER = f"""import os, sys
 from sidewall.platforms.windows.api import native
 from {ENTRY} import main
@@ -165,10 +167,13 @@ def _binaries(python: Python) -> list[tuple[str, bytes]]:
                                hint=REMEDY)
         data = _read(path)
         try:
-            linked = pe.imports(data)
+            linked, subsystem = pe.imports(data), pe.subsystem(data)
         except pe.PEError as error:
             raise MachineError(f"this Python cannot be copied for the sandbox's accounts: {path}: {error}",
                                hint=REMEDY) from None
+        if name == PROGRAM and subsystem != pe.WINDOWS_GUI:
+            raise MachineError(f"this Python cannot be copied for the sandbox's accounts: {path} is a program for "
+                               "consoles", hint=REMEDY)
         if any(_interpreter(one) not in ("", python.dll.lower()) for one in linked):
             raise MachineError(f"this Python cannot be copied for the sandbox's accounts: {path} does not use "
                                f"{python.dll}", hint=REMEDY)
