@@ -9,6 +9,7 @@ from sidewall.errors import GuaranteeError
 from sidewall.nt.access_check import access_check
 from sidewall.nt.mask import MAPPINGS
 from sidewall.nt.sddl import parse
+from sidewall.nt.sid import Sid
 from sidewall.nt.token import HIGH, Group, Token
 from sidewall.plan import windows
 from sidewall.plan import windows_unenforced as unenforced
@@ -125,3 +126,16 @@ def test_a_group_that_is_still_used_is_named() -> None:
     made = recipe(TOKEN)
     used = tuple([(sid, 7) for sid, _ in made.groups])
     assert [one.facility for one in tokens.verify(state(made, groups=used), made)] == [unenforced.DENY_ONLY]
+
+
+@pytest.mark.parametrize(("tier", "bits", "lacks"), [
+    (ACCOUNT, 0x7, [unenforced.DENY_ONLY]), (ACCOUNT, 0x10, []), (ACCOUNT, 0x60, []), (ACCOUNT, 0xC0000007, []),
+    (TOKEN, 0x7, []),
+])  # fmt: skip
+def test_a_group_that_no_plan_knows_of_is_not_used_by_an_account(tier: str, bits: int, lacks: list[str]) -> None:
+    """Somebody put all users into a group: what is open to that was asked by nobody.  Labels and logons are none."""
+    (made,) = [step for step in plan(tier).steps if isinstance(step, TokenRecipe)]
+    stranger = Sid("S-1-5-21-1-1-1-1055")
+    groups = (*[(one.sid, one.attributes) for one in result(made).groups], (stranger, bits))
+    assert [one.facility for one in tokens.verify(state(made, groups=groups), made)] == lacks
+    assert tokens.strangers(groups, made) == ((stranger,) if lacks else ())

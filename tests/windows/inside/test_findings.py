@@ -192,3 +192,14 @@ def test_a_cell_finds_out_that_everyone_is_needed(home: str, place: str) -> None
     assert machine.tries == ["without", "with", "without", "with"]
     assert machine.known() == findings.EVERYONE
     assert len(ledger.open) == opened
+
+
+def test_a_group_that_the_plan_does_not_know_is_there_for_denying_only(place: str) -> None:
+    """This user is in groups that no sandbox account is in."""
+    recipe = step(runners.plan(place), TokenRecipe)
+    assert recipe is not None and recipe.base == "account"
+    with tokens.own(API) as base, tokens.make(API, base, recipe) as made:
+        before, after = tokens.read(API, base), tokens.read(API, made)
+    strangers = tokens.strangers(before.groups, recipe)
+    assert strangers and {sid for sid, bits in after.groups if bits & 0x10} >= set(strangers)
+    assert tokens.strangers(after.groups, recipe) == ()

@@ -98,3 +98,12 @@ def test_uninstall_undoes_access_lists_before_the_accounts_go(base: Path) -> Non
     result = uninstall.run(windows.machine(), consenting(windows), files(base, Watching("C:\\work")))
     assert result.left == () and there == [2] and not windows.accounts
     assert any("C:\\work" in line for line in result.done)
+
+
+def test_what_was_found_out_about_the_machine_goes_too(base: Path) -> None:
+    (base / "state/findings").mkdir()
+    (base / "state/findings/open-places").write_bytes(b"x")
+    own = files(base, Recorded())
+    assert ("file", str(base / "state/findings")) in {(trace.kind, trace.name) for trace in own.traces()}
+    _, left = own.uninstall()
+    assert left == () and not (base / "state").exists()

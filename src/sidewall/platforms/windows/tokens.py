@@ -10,7 +10,12 @@ from sidewall.nt import wellknown as known
 from sidewall.nt.acl import Acl
 from sidewall.nt.sddl import parse
 from sidewall.nt.sid import Sid
-from sidewall.nt.token import SE_GROUP_ENABLED, SE_GROUP_LOGON_ID, SE_GROUP_USE_FOR_DENY_ONLY
+from sidewall.nt.token import (
+    SE_GROUP_ENABLED,
+    SE_GROUP_INTEGRITY,
+    SE_GROUP_LOGON_ID,
+    SE_GROUP_USE_FOR_DENY_ONLY,
+)
 from sidewall.plan.windows_unenforced import (
     DEFAULT_DACL,
     DENY_ONLY,
@@ -62,8 +67,10 @@ def make(api: Api, base: Handle, recipe: TokenRecipe) -> Handle:
     # DISABLE_MAX_PRIVILEGE makes the list of privileges meaningless where it works, and is replaced by it elsewhere.
     kept = {advapi.LookupPrivilegeValueW(name) for name in recipe.privileges}
     surplus = [luid for luid, _ in advapi.TokenPrivileges(base) if luid not in kept]
+    groups = tuple([(Sid.from_bytes(sid), attributes) for sid, attributes in advapi.TokenGroups(base)])
+    disable = dict.fromkeys((*recipe.disable, *strangers(groups, recipe)))
     made = advapi.CreateRestrictedToken(
-        base, recipe.flags, disable=[sid.to_bytes() for sid in recipe.disable], delete=surplus,
+        base, recipe.flags, disable=[sid.to_bytes() for sid in disable], delete=surplus,
         restrict=[sid.to_bytes() for sid in recipe.restricting])
     try:
         dacl = parse(recipe.default_dacl).dacl
@@ -75,6 +82,17 @@ def make(api: Api, base: Handle, recipe: TokenRecipe) -> Handle:
         made.close()
         raise
     return made
+
+
+def strangers(groups: tuple[tuple[Sid, int], ...], recipe: TokenRecipe) -> tuple[Sid, ...]:
+    """Groups that an account's token uses and its recipe does not know: somebody put all users into them, or the
+    account, and no plan has asked what is open to them.  None in the user's own token: a recipe for that has all."""
+    if recipe.base != "account":
+        return ()
+    known_to_it = {sid for sid, _ in recipe.groups}
+    return tuple([sid for sid, bits in groups
+                  if bits & SE_GROUP_ENABLED and not bits & SE_GROUP_INTEGRITY and sid not in known_to_it
+                  and bits & SE_GROUP_LOGON_ID != SE_GROUP_LOGON_ID])
 
 
 def read(api: Api, token: Handle) -> TokenState:
@@ -129,6 +147,9 @@ def verify(state: TokenState, recipe: TokenRecipe) -> tuple[Unenforced, ...]:
         if bits & SE_GROUP_ENABLED or not bits & SE_GROUP_USE_FOR_DENY_ONLY:
             lack(DENY_ONLY, f"the token still uses the group {sid}")
             break
+    unknown = strangers(state.groups, recipe)
+    if unknown:
+        lack(DENY_ONLY, f"the token uses the group {unknown[0]}, which the plan does not know")
     if state.integrity > recipe.integrity:
         lack(INTEGRITY, f"the token's integrity level is {state.integrity:#x}, not {recipe.integrity:#x}")
     wanted = parse(recipe.default_dacl).dacl
@@ -141,4 +162,4 @@ def _entries(acl: Acl) -> list[tuple[int, int, str]]:
     return [(ace.type, ace.mask, str(ace.sid)) for ace in acl.aces]
 
 
-__all__ = ["ACCESS", "TokenState", "make", "own", "read", "verify"]
+__all__ = ["ACCESS", "TokenState", "make", "own", "read", "strangers", "verify"]
