@@ -15,6 +15,7 @@ import pytest
 
 from sidewall.platforms.linux import listings
 from sidewall.platforms.linux.listings import Listings
+from sidewall.platforms.linux.watch_scan import survey
 
 NAMES = frozenset((".git", ".vscode"))
 SETTLED_SECONDS = 0.15
@@ -142,6 +143,31 @@ def test_an_unknown_file_system_is_listed_each_time(
     first = everything(root)
     assert everything(root) == first
     assert sorted(listed) == ["a", "a", "b", "b", "root", "root"]
+
+
+def test_the_watcher_takes_them_and_finds_what_it_finds_alone(root: Path, listed: list[str]) -> None:
+    for place in ("a/.git", "a/b/.vscode", "bare/objects", "bare/refs"):
+        (root / place).mkdir(parents=True)
+    (root / "bare/HEAD").write_text("ref: refs/heads/main\n")
+    time.sleep(SETTLED_SECONDS)
+    names = (".vscode",)
+    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        alone = survey(fd, names)
+        everything(root)
+        taken = listings.made(os.fspath(root), NAMES)
+        (root / "a/b/.git").mkdir()
+        listed.clear()
+        found = survey(fd, names, made=taken)
+        assert sorted(set(listed)) == ["b", "bare"]
+    finally:
+        os.close(fd)
+    assert alone.bare == {"bare"}
+    assert found.git == alone.git | {"a/b/.git"}
+    for part in ("names", "bare", "directories", "searched", "aside", "complete", "certain"):
+        assert getattr(found, part) == getattr(alone, part), part
+    assert {path: known for path, known in found.listed.items() if path != "a/b"} == {
+        path: known for path, known in alone.listed.items() if path != "a/b"}
 
 
 def test_only_so_many_roots_are_kept(tmp_path: Path) -> None:

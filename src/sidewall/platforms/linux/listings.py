@@ -1,4 +1,4 @@
-"""What the directories of writable roots held when they were last listed, kept for the next cell of this process.
+"""What the directories of writable roots held when they were last listed, kept for the watcher and for the next cell.
 
 Knows: how to list a directory once, how to tell that it is unchanged.  Must not know: what a name means.
 
@@ -20,9 +20,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sidewall.platforms.linux.watch_record import Signature
 
-    Listing = tuple[int, Signature, list[str], list[str]]
+    Listing = tuple[int, Signature, list[str], list[str], bool]
 
 _SOUND = frozenset((b"bcachefs", b"ext2", b"ext3", b"ext4", b"f2fs", b"overlay", b"ramfs", b"tmpfs", b"xfs", b"zfs"))
+GIT_MARKS = frozenset(("HEAD", "objects", "refs", "commondir"))
+"""What git takes a directory for a repository by.  Of one that has any of it, more has to be looked at than names."""
 _MOST_ROOTS = 8
 _kept: dict[tuple[str, frozenset[str]], dict[str, Listing]] = {}
 _known: tuple[bytes, frozenset[int]] = (b"", frozenset())
@@ -37,6 +39,7 @@ class Listings:
 
     def __init__(self, root: str, names: frozenset[str]) -> None:
         self._key = (root, names)
+        self._at = len(root.rstrip("/")) + 1
         self._names = names
         self._sound = _sound_devices()
         self._before = _kept.get(self._key, {})
@@ -45,13 +48,13 @@ class Listings:
     def of(self, path: str) -> tuple[list[str], list[str]]:
         """The directories in a directory, and the entries of any kind that have one of the names; a link is no
         directory.  What cannot be listed, or only in part, has what could be read.  Never raises OSError."""
-        known = self._before.get(path)
+        known = self._before.get(path[self._at:])
         try:
             if known is not None:
                 status = os.lstat(path)
                 if (status.st_dev, signature(status)) == known[:2]:
-                    self._now[path] = known
-                    return known[2:]
+                    self._now[path[self._at:]] = known
+                    return known[2], known[3]
             return self._list(path)
         except OSError:
             return [], []
@@ -59,6 +62,7 @@ class Listings:
     def _list(self, path: str) -> tuple[list[str], list[str]]:
         below: list[str] = []
         named: list[str] = []
+        plain = True
         names = self._names
         fd = os.open(path, OPEN_DIRECTORY)
         try:
@@ -70,10 +74,13 @@ class Listings:
                     name = entry.name
                     if name in names:
                         named.append(name)
-                    elif entry.is_dir(follow_symlinks=False):
+                        continue
+                    if name in GIT_MARKS:
+                        plain = False
+                    if entry.is_dir(follow_symlinks=False):
                         below.append(name)
             if certain:
-                self._now[path] = (status.st_dev, signature(status), below, named)
+                self._now[path[self._at:]] = (status.st_dev, signature(status), below, named, plain)
         except OSError:
             pass  # what is listed until then counts; it is asked anew next time
         finally:
@@ -90,6 +97,15 @@ class Listings:
             except (KeyError, StopIteration, RuntimeError):
                 break  # another thread was at it
         _kept[self._key] = self._now
+
+
+def made(root: str, names: frozenset[str]) -> dict[str, tuple[Signature, list[str], tuple[str, ...]]]:
+    """The listings of a root that were kept last and are still to be compared with the status of their directory, by
+    path relative to the root: that status, the directories, the named entries.  Of what may be a repository by its
+    contents there is none."""
+    kept = _kept.get((root, names), {})
+    return {path: (status, below, tuple(named))
+            for path, (_device, status, below, named, plain) in kept.items() if plain}
 
 
 def _sound_devices() -> frozenset[int]:

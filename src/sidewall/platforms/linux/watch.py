@@ -23,7 +23,7 @@ import time
 
 from sidewall.errors import MachineError
 from sidewall.platforms.contract import Held
-from sidewall.platforms.linux import gitfiles
+from sidewall.platforms.linux import gitfiles, listings
 from sidewall.platforms.linux import watch_record as record
 from sidewall.platforms.linux.watch_git import Repository
 from sidewall.platforms.linux.watch_record import ALL, Recorded, Recorder, look

@@ -12,6 +12,7 @@ import stat
 
 from sidewall.platforms.linux import gitfiles
 from sidewall.platforms.linux.facts import MOST_DIRECTORIES, UNSEARCHED
+from sidewall.platforms.linux.listings import GIT_MARKS
 from sidewall.platforms.linux.watch_record import (
     OPEN_DIRECTORY,
     look,
@@ -23,8 +24,12 @@ from sidewall.platforms.linux.watch_record import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sidewall.platforms.linux.watch_notices import Heard, Notices
     from sidewall.platforms.linux.watch_record import Signature
+
+    Known = tuple[Signature, list[str], tuple[str, ...]]
 
 MOST_AT_THE_END = 10 * MOST_DIRECTORIES
 """A command may have made many directories to hide one: the search at the end goes further than the first."""
@@ -35,7 +40,6 @@ MOST_ASIDE = 100_000
 repositories: git looks into one wherever an index names it, so none may be passed over there."""
 _MOST_TOUCHED = 5000
 
-_GIT_MARKS = frozenset(("HEAD", "objects", "refs", "commondir"))
 STORES = frozenset(("objects", "refs", "logs"))
 TICK_NS = 3_000_000_000
 """By so much a change time may lie before the clock's."""
@@ -102,8 +106,10 @@ def join(parent: str, name: str) -> str:
 
 
 def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, last: Survey | None = None,
-           since_ns: int = 0, notices: Notices | None = None) -> Survey:
+           since_ns: int = 0, notices: Notices | None = None, made: Mapping[str, Known] | None = None) -> Survey:
     """Looks through the directory ``root``.
+
+    With ``made``, listings of plain directories that others have just made: those of unchanged ones are taken.
 
     With ``before``, an earlier survey, what is found and is not in ``before`` is new: what it saw but did not look
     through is passed over.  Directories that did not change since then, or since ``last``, a later one, are not listed
@@ -122,7 +128,7 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, l
     most = MOST_DIRECTORIES if before is None else MOST_AT_THE_END
     passed: set[str] = set() if before is None or before.complete else before.directories - before.searched
     wanted = frozenset(names)
-    notable = wanted | _GIT_MARKS | {".git"}
+    notable = wanted | GIT_MARKS | {".git"}
     tree = gitfiles.Tree(root)
     # Directories wait in groups of siblings, so that the one above is opened once for all of them.
     waiting: list[tuple[str, list[str], bool]] = [("", [""], False)]
@@ -170,7 +176,7 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, l
                     if known[1]:
                         waiting.append((path, known[1], False))
                     continue
-                below = _search(above, child or ".", path, wanted, notable, found)
+                below = _search(above, child or ".", path, wanted, notable, found, made.get(path) if made else None)
                 if path in found.bare and (before is None or path in before.bare or not before.saw(path)):
                     # Only of a git directory that was always one: a command could make the user's look like one.
                     stores = [name for name in below if name in STORES] if since_ns else []
@@ -201,8 +207,13 @@ def _unchanged(above: int, name: str, known: Signature) -> bool:
 
 
 def _search(above: int, name: str, path: str, wanted: frozenset[str], notable: frozenset[str],
-            found: Survey) -> list[str]:
+            found: Survey, made: Known | None) -> list[str]:
     """Adds what one directory holds; the directories in it that are to be looked through."""
+    if made is not None and _unchanged(above, name, made[0]):
+        for held in made[2]:
+            found.add(path, held)
+        found.listed[path] = made
+        return made[1]
     try:
         fd = found.open(above, name, path)
     except OSError:
@@ -210,7 +221,7 @@ def _search(above: int, name: str, path: str, wanted: frozenset[str], notable: f
         return []
     below: list[str] = []
     marks: set[str] = set()
-    held: list[str] = []
+    here: list[str] = []
     try:
         status = os.fstat(fd)
         with os.scandir(fd) as entries:
@@ -218,7 +229,7 @@ def _search(above: int, name: str, path: str, wanted: frozenset[str], notable: f
                 name = entry.name
                 if name in notable:
                     if name == ".git" or name in wanted:
-                        held.append(name)
+                        here.append(name)
                         found.add(path, name)
                         continue
                     marks.add(name)
@@ -228,7 +239,7 @@ def _search(above: int, name: str, path: str, wanted: frozenset[str], notable: f
             found.bare.add(path)
         # A file HEAD can be given another content without a trace in its directory.
         if "HEAD" not in marks and settled(status):
-            found.listed[path] = (signature(status), below, tuple(held))
+            found.listed[path] = (signature(status), below, tuple(here))
         if _may_be_bare(marks):
             found.certain = False
     except OSError:
@@ -266,7 +277,7 @@ def aside(above: int, name: str, path: str, since_ns: int, found: Survey,
                     if _touched(fd, entry.name, since_ns, [_MOST_TOUCHED]):
                         found.git.add(join(path, entry.name))
                     continue
-                if entry.name in _GIT_MARKS:
+                if entry.name in GIT_MARKS:
                     marks.add(entry.name)
                 if entry.is_dir(follow_symlinks=False):
                     below.append(entry.name)
