@@ -100,8 +100,12 @@ def _of_domain(sid: Sid) -> bool:
 
 def default_dacl(holder: Sid | None) -> str:
     """SDDL of what new objects without a DACL of their own get: all to ``holder``, and to their owner, as owner, the
-    right to read the descriptor, so that none is rewritten."""
-    return f"D:(A;;GA;;;{holder})(A;;RC;;;OW)"
+    right to read the descriptor, so that none is rewritten.
+
+    All to the system too, as in the list of every logon: its services (TLS, COM, error reports) open the process and
+    the token of who calls them.  No token of ours holds its SID.
+    """
+    return f"D:(A;;GA;;;SY)(A;;GA;;;{holder})(A;;RC;;;OW)"
 
 
 def result(made: TokenRecipe) -> Token:

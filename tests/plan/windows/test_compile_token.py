@@ -116,7 +116,19 @@ def test_own_objects_are_usable_and_their_lists_stay(tier: str) -> None:
     # An owner by himself may only read the descriptor.
     owned = f"O:{made.user}G:{made.user}D:(A;;RC;;;OW)"
     assert not can(token, owned, mask.WRITE_DAC, "event")
-    assert token.default_dacl is not None and len(token.default_dacl.aces) == 2
+    assert token.default_dacl is not None and len(token.default_dacl.aces) == 3
+
+
+@pytest.mark.parametrize("kind", ["process", "thread", "token"])
+@pytest.mark.parametrize("tier", TIERS)
+def test_the_system_may_open_what_a_command_makes(tier: str, kind: str) -> None:
+    """Its services look at the process and the token of who calls them, and need no privilege for that."""
+    made = recipe(tier)
+    mapping = mask.MAPPINGS[kind]
+    own = sddl.parse(f"O:{made.user}G:{made.user}{made.default_dacl}")
+    system = Token(user=known.SYSTEM, groups=())
+    assert access_check(own, system, mapping.all, mapping).certain
+    assert not can(result(made), "O:SYG:SYD:(A;;GA;;;SY)", 0x1, kind), "the entry is of no use to a command"
 
 
 def test_files_that_only_their_owner_may_open() -> None:
