@@ -65,6 +65,51 @@ def test_what_is_open_tells_what_it_is(place: str) -> None:
     assert why("Q:\\somewhere") == VOLUME
 
 
+def test_only_a_root_is_opened_by_its_path(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that is held can become a junction in its place: a path that leads through it may lead elsewhere."""
+    api, by_path, below = windows(), [], []
+    kernel, ntdll = type(api.kernel32), type(api.ntdll)
+    opens, creates = kernel.CreateFileW, ntdll.NtCreateFile
+
+    def opened(self: object, path: str, *values: object, **named: object) -> object:
+        by_path.append(path)
+        return opens(self, path, *values, **named)
+
+    def created(self: object, name: str, *values: object, **named: object) -> object:
+        below.append((name, named.get("directory") is not None))
+        return creates(self, name, *values, **named)
+
+    monkeypatch.setattr(kernel, "CreateFileW", opened)
+    monkeypatch.setattr(ntdll, "NtCreateFile", created)
+    monkeypatch.setattr(kernel, "CreateDirectoryW", None)
+    store = Win32Store(api)
+    with store.open(place, change=True) as here:
+        assert sorted(here.names()) == sorted(os.listdir(place))
+        for name in here.names():
+            here.child(name, change=True).close()
+    for directory in (True, False):
+        assert store.remove(place + "\\new", store.make(place + "\\new", directory=directory, descriptor=OPEN_TO_ALL))
+    assert {len(path.removeprefix("\\\\?\\")) for path in by_path} == {len("C:\\")}
+    assert len(below) > 20 and all(held and "\\" not in name for name, held in below)
+
+
+def test_a_directory_that_became_another_is_still_the_one_that_was_opened(place: str, tmp_path: Path) -> None:
+    """What its name leads to by then is nobody's business: on Windows nobody could rename it either."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "one.txt").write_text("the user's own")
+    store = Win32Store(windows())
+    with store.open(place, change=True) as here, store.open(str(outside) + "\\one.txt", change=False) as own:
+        assert "one.txt" in here.names()
+        try:
+            os.rename(place, place + "-moved")
+            os.rename(outside, place)
+        except PermissionError:
+            pass
+        with here.child("one.txt", change=True) as child:
+            assert child.traits.identity != own.traits.identity
+
+
 def test_a_placeholder_is_made_once_and_removed_only_while_it_is_empty_and_ours(place: str) -> None:
     store, path = Win32Store(windows()), place + "\\held"
     for directory in (True, False):

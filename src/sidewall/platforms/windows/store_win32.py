@@ -5,7 +5,9 @@ Must not know: why.  Follows "File Security and Access Rights" of the Win32 refe
 bits a written list has.
 
 Every directory on the way to an object is opened by itself, seen not to be a reparse point, and held open for traversal
-without letting others rename or delete it, until the object is closed: no name on the way can be exchanged meanwhile.
+without letting others rename or delete it, until the object is closed.  A held directory can still become a junction
+in its place, once it is empty (MS-FSA 2.1.5.10.37).  So only a volume's root is opened by a path; every other name is
+opened below the handle of the directory that holds it, which stays what it was whatever its name leads to by then.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from sidewall.nt.errors import NtError
 from sidewall.plan.world import APP_LINK, CLOUD, JUNCTION, OTHER_REPARSE, SYMLINK, WSL_LINK
 from sidewall.platforms.windows import constants_files as constants
 from sidewall.platforms.windows import constants_security as security
-from sidewall.platforms.windows.errors import ApiError
+from sidewall.platforms.windows.errors import ApiError, StatusError
 from sidewall.platforms.windows.layouts_files import (
     FILE_ATTRIBUTE_TAG_INFO,
     FILE_DISPOSITION_INFO,
@@ -53,6 +55,9 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.kernel32_files import DirectoryEntry
 
 ITSELF = constants.FILE_FLAG_BACKUP_SEMANTICS | constants.FILE_FLAG_OPEN_REPARSE_POINT
+AS_IT_IS = (constants.FILE_OPEN_REPARSE_POINT | constants.FILE_OPEN_FOR_BACKUP_INTENT
+            | constants.FILE_SYNCHRONOUS_IO_NONALERT)
+NO_LINKS = constants.OBJ_CASE_INSENSITIVE | constants.OBJ_DONT_REPARSE
 STAYING = constants.FILE_SHARE_READ | constants.FILE_SHARE_WRITE
 """Who opens so lets nobody delete or rename what is open.  It counts for opens that read, write, execute or delete."""
 LOOKING = bits.READ_CONTROL | bits.FILE_READ_ATTRIBUTES
@@ -74,55 +79,61 @@ class Win32Store:
     def open(self, path: str, *, change: bool) -> Win32Object:
         above, name = self._way(path)
         try:
-            return self.opened(path, above, change) if name else self.opened(path, [], change)
+            return self.opened(path, above[-1], name, change, above)
         except BaseException:
             _close(above)
             raise
 
-    def opened(self, path: str, above: list[Handle], change: bool) -> Win32Object:
-        """The object at a path whose directories ``above`` are held; they are its own from now on."""
+    def opened(self, path: str, holder: Handle, name: str, change: bool, above: list[Handle]) -> Win32Object:
+        """What has a name in a held directory ('': that directory); ``path`` is what people call it, ``above`` are
+        handles that are its own from now on."""
         access = LOOKING | (bits.WRITE_DAC if change else 0)
-        handle = self.handle(path, access, STAYING | constants.FILE_SHARE_DELETE)
+        handle = self.below(holder, name, access, STAYING | constants.FILE_SHARE_DELETE, path)
         try:
             return Win32Object(self, path, handle, above, change)
         except BaseException:
             handle.close()
             raise
 
-    def handle(self, path: str, access: int, share: int) -> Handle:
-        """Opens what is at a path, not where it leads."""
+    def below(self, holder: Handle, name: str, access: int, share: int, path: str, *, root: bool = False) -> Handle:
+        """Opens what has a name in an open directory ('': the directory once more), not where it leads."""
         try:
-            return self.api.kernel32.CreateFileW(verbatim(path), access, constants.OPEN_EXISTING, share=share,
-                                                 flags=ITSELF)
+            return self.api.ntdll.NtCreateFile(name, access | bits.SYNCHRONIZE, directory=holder, options=AS_IT_IS,
+                                               share=share, attributes=NO_LINKS)
         except ApiError as error:
-            raise refused(error, path) from None
+            raise self.refused(error, path, root=root) from None
+
+    def refused(self, error: ApiError, path: str, *, root: bool = False) -> StoreError:
+        """The store's word for an error of Windows."""
+        code = self.api.ntdll.RtlNtStatusToDosError(error.code) if isinstance(error, StatusError) else error.code
+        return refused(error, path, code, root=root)
 
     def make(self, path: str, *, directory: bool, descriptor: SecurityDescriptor) -> Identity:
-        above, _ = self._way(path)
-        given = descriptor.to_bytes()
+        above, name = self._way(path)
+        if not name:
+            _close(above)
+            raise StoreError(f"{path} is there", why=EXISTS, path=path)
+        kind = constants.FILE_DIRECTORY_FILE if directory else constants.FILE_NON_DIRECTORY_FILE
         try:
-            if directory:
-                self.api.kernel32.CreateDirectoryW(verbatim(path), security=given)
-            else:
-                self.api.kernel32.CreateFileW(verbatim(path), bits.FILE_READ_ATTRIBUTES, constants.CREATE_NEW,
-                                              security=given).close()
-            # The directory cannot be exchanged while it is held, and what was made has its own list already.
-            with self.opened(path, [], False) as made:
-                return made.traits.identity
+            with self.api.ntdll.NtCreateFile(
+                    name, bits.FILE_READ_ATTRIBUTES | bits.SYNCHRONIZE, directory=above[-1],
+                    disposition=constants.FILE_CREATE, options=AS_IT_IS | kind, share=STAYING, attributes=NO_LINKS,
+                    file_attributes=constants.FILE_ATTRIBUTE_NORMAL, security=descriptor.to_bytes()) as made:
+                return traits_of(self.api, made, path).identity
         except ApiError as error:
-            raise refused(error, path) from None
+            raise self.refused(error, path) from None
         finally:
             _close(above)
 
     def remove(self, path: str, identity: Identity) -> bool:
         try:
-            above, _ = self._way(path)
+            above, name = self._way(path)
         except StoreError as error:
             if error.why in (MISSING, LINK):
                 return False
             raise
         try:
-            with self.handle(path, bits.DELETE | bits.FILE_READ_ATTRIBUTES, STAYING) as handle:
+            with self.below(above[-1], name, bits.DELETE | bits.FILE_READ_ATTRIBUTES, STAYING, path) as handle:
                 traits = traits_of(self.api, handle, path)
                 if traits.identity != identity or traits.leads:
                     return False
@@ -131,7 +142,7 @@ class Win32Store:
                 self.api.kernel32.SetFileInformationByHandle(handle, FILE_DISPOSITION_INFO(1))
                 return True
         except ApiError as error:
-            raise refused(error, path) from None
+            raise self.refused(error, path) from None
         except StoreError as error:
             if error.why == MISSING:
                 return False
@@ -151,11 +162,12 @@ class Win32Store:
         above: list[Handle] = []
         here = root
         try:
-            for name in ("", *names[:-1]):
-                here = f"{here.rstrip(chr(92))}\\{name}" if name else here
-                above.append(self._held(here, not name))
+            above.append(self._root(root))
+            for name in names[:-1]:
+                here = f"{here.rstrip(chr(92))}\\{name}"
+                above.append(self._held(above[-1], name, here))
                 traits = traits_of(self.api, above[-1], here)
-                if traits.leads and name:
+                if traits.leads:
                     raise StoreError(f"{here} is a reparse point ({traits.reparse}) on the way to {path}", why=LINK,
                                      path=path, hint="name the place that it leads to")
         except BaseException:
@@ -163,15 +175,24 @@ class Win32Store:
             raise
         return above, names[-1] if names else ""
 
-    def _held(self, path: str, root: bool) -> Handle:
+    def _root(self, path: str) -> Handle:
+        for access in (bits.FILE_TRAVERSE | bits.FILE_READ_ATTRIBUTES, bits.FILE_READ_ATTRIBUTES):
+            try:
+                return self.api.kernel32.CreateFileW(verbatim(path), access, constants.OPEN_EXISTING, share=STAYING,
+                                                     flags=ITSELF)
+            except ApiError as error:
+                if error.code != _ACCESS_DENIED or access == bits.FILE_READ_ATTRIBUTES:
+                    raise self.refused(error, path, root=True) from None
+        raise AssertionError("one of the two ends it")
+
+    def _held(self, holder: Handle, name: str, path: str) -> Handle:
         """A directory, open so that it stays where it is; only looked at where its list refuses traversal."""
         try:
-            return self.api.kernel32.CreateFileW(verbatim(path), bits.FILE_TRAVERSE | bits.FILE_READ_ATTRIBUTES,
-                                                 constants.OPEN_EXISTING, share=STAYING, flags=ITSELF)
-        except ApiError as error:
-            if error.code != _ACCESS_DENIED:
-                raise refused(error, path, root=root) from None
-        return self.handle(path, bits.FILE_READ_ATTRIBUTES, STAYING)
+            return self.below(holder, name, bits.FILE_TRAVERSE | bits.FILE_READ_ATTRIBUTES, STAYING, path)
+        except StoreError as error:
+            if error.why != DENIED:
+                raise
+        return self.below(holder, name, bits.FILE_READ_ATTRIBUTES, STAYING, path)
 
 
 class Win32Object:
@@ -196,7 +217,7 @@ class Win32Object:
             return SecurityDescriptor.from_bytes(
                 self._store.api.advapi32.GetKernelObjectSecurity(self._handle, PARTS))
         except ApiError as error:
-            raise refused(error, self._path) from None
+            raise self._store.refused(error, self._path) from None
         except NtError as error:
             raise StoreError(f"the descriptor of {self._path} does not read: {error.message}", path=self._path,
                              hint=error.hint) from None
@@ -210,18 +231,16 @@ class Win32Object:
         try:
             self._store.api.advapi32.SetKernelObjectSecurity(self._handle, security.DACL_SECURITY_INFORMATION, packet)
         except ApiError as error:
-            raise refused(error, self._path) from None
+            raise self._store.refused(error, self._path) from None
 
     def write_owner(self, owner: Sid) -> None:
-        handle = self._store.handle(self._path, bits.WRITE_OWNER | bits.FILE_READ_ATTRIBUTES, STAYING)
-        with handle:
-            if traits_of(self._store.api, handle, self._path).identity != self.traits.identity:
-                raise StoreError(f"{self._path} was replaced just now", path=self._path)
+        access = bits.WRITE_OWNER | bits.FILE_READ_ATTRIBUTES
+        with self._store.below(self._handle, "", access, STAYING, self._path) as handle:
             try:
                 self._store.api.advapi32.SetKernelObjectSecurity(
                     handle, security.OWNER_SECURITY_INFORMATION, SecurityDescriptor(owner=owner).to_bytes())
             except ApiError as error:
-                raise refused(error, self._path) from None
+                raise self._store.refused(error, self._path) from None
 
     def names(self) -> tuple[str, ...]:
         return tuple([entry.name for entry in self._entries()])
@@ -234,22 +253,19 @@ class Win32Object:
 
     def _entries(self) -> tuple[DirectoryEntry, ...]:
         if self._listed is None:
-            # Held until this is closed: what is opened in it by name meanwhile is in this very directory.
-            listed = self._store.handle(self._path, bits.FILE_LIST_DIRECTORY | bits.FILE_READ_ATTRIBUTES, STAYING)
-            if traits_of(self._store.api, listed, self._path).identity != self.traits.identity:
-                listed.close()
-                raise StoreError(f"{self._path} was replaced just now", path=self._path,
-                                 hint="start again when nobody renames directories there")
-            self._listed = listed
+            # Held until this is closed, so that it stays where its path says.
+            access = bits.FILE_LIST_DIRECTORY | bits.FILE_READ_ATTRIBUTES
+            self._listed = self._store.below(self._handle, "", access, STAYING, self._path)
         try:
             return self._store.api.kernel32.DirectoryEntries(self._listed)
         except ApiError as error:
-            raise refused(error, self._path) from None
+            raise self._store.refused(error, self._path) from None
 
     def child(self, name: str, *, change: bool) -> Win32Object:
         if self._listed is None:
             self._entries()
-        return self._store.opened(f"{self._path.rstrip(chr(92))}\\{name}", [], change)
+        assert self._listed is not None
+        return self._store.opened(f"{self._path.rstrip(chr(92))}\\{name}", self._listed, name, change, [])
 
     def close(self) -> None:
         if not self._closed:
@@ -271,7 +287,7 @@ def traits_of(api: Api, handle: Handle, path: str) -> Traits:
         kind = api.kernel32.GetFileInformationByHandleEx(handle, FILE_STANDARD_INFO)
         attributes = api.kernel32.GetFileInformationByHandleEx(handle, FILE_ATTRIBUTE_TAG_INFO)
     except ApiError as error:
-        raise refused(error, path) from None
+        raise refused(error, path, error.code) from None
     reparse = ""
     if attributes.FileAttributes & constants.FILE_ATTRIBUTE_REPARSE_POINT:
         # The cloud's sixteen tags differ in one digit.
@@ -282,9 +298,9 @@ def traits_of(api: Api, handle: Handle, path: str) -> Traits:
         directory=bool(kind.Directory), links=int(kind.NumberOfLinks), reparse=reparse)
 
 
-def refused(error: ApiError, path: str, *, root: bool = False) -> StoreError:
-    """The store's word for an error of Windows."""
-    why = _WHY.get(error.code, OTHER)
+def refused(error: ApiError, path: str, code: int, *, root: bool = False) -> StoreError:
+    """The store's word for an error of Windows, whose Win32 number is ``code``."""
+    why = _WHY.get(code, OTHER)
     return StoreError(error.message, why=VOLUME if root and why == MISSING else why, path=path, hint=error.hint)
 
 
