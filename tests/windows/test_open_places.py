@@ -33,6 +33,7 @@ from sidewall.plan.windows_report import holes
 from sidewall.plan.windows_steps import TokenRecipe
 from sidewall.plan.windows_token import result
 from sidewall.plan.world import World, place
+from sidewall.platforms.windows import facts_open
 from sidewall.platforms.windows.open_places import Budget, Search, Section, Start, writers
 from sidewall.platforms.windows.store import OTHER, StoreError
 from sidewall.platforms.windows.store_memory import MemoryStore
@@ -191,6 +192,30 @@ def test_nothing_leads_anywhere(reparse: str) -> None:
     assert paths(look(world)) == {"C:\\far\\x"}
 
 
+def test_a_directory_that_becomes_a_link_meanwhile_leads_nowhere() -> None:
+    full = f"{SYSTEM}(A;OICI;FA;;;BU)"
+    rows = (directory("C:\\far", SYSTEM + READ), directory("C:\\far\\x", SYSTEM + READ))
+    before = small(*rows, directory("C:\\near", SYSTEM + READ))
+    after = small(*rows, directory("C:\\near", full, reparse="junction", target="C:\\far"))
+    disk = disk_of(before)
+
+    def enter(call: str, path: str) -> None:
+        if path == "C:\\near":
+            disk.tree = disk_of(after).tree
+
+    store = MemoryStore(disk, user_of(before.accounts), enter)
+    section = Search(store, ME, Budget(time.monotonic), frozenset()).look(Start(path="C:\\", depth=3), "", 0)
+    assert section.places == () and disk.tree.get("C:\\far") is not None
+
+
+def test_what_one_account_was_granted_is_found() -> None:
+    """Somebody let a sandbox's account write somewhere: both halves are that account's."""
+    world = small(directory("C:\\x", f"{SYSTEM}{READ}(A;;0x2;;;{OFFLINE})"))
+    section = look(world)
+    found = facts(world, section.places)
+    assert holes(found, recipe_of(planned(world, found))) == ("C:\\x",)
+
+
 def test_what_may_not_be_read_is_counted() -> None:
     world = small(directory("C:\\closed", SYSTEM), directory("C:\\closed\\x", SYSTEM + READ),
                   directory("C:\\half", f"{SYSTEM}(A;;0x20080;;;BU)(A;;0x40;;;BU)"))
@@ -242,3 +267,36 @@ def test_an_ordinary_token_of_a_group_is_what_is_asked_about() -> None:
     descriptor = parse("O:BAG:BAD:(D;;FA;;;WD)(A;;FA;;;BU)")
     assert access_check(descriptor, Token(user=known.USERS), 0x2, MAPPINGS["file"]).certain
     assert writers(descriptor, ME) == {known.USERS: WRITING}
+
+
+WIDE = Wide(path="C:\\x", who=known.EVERYONE, mask=WRITING)
+
+
+@pytest.mark.parametrize(("sddl", "same"), [
+    (SYSTEM + "(A;OICI;FA;;;WD)", True), (SYSTEM + READ, False), (SYSTEM + "(A;OICI;0x2;;;WD)", False),
+    (SYSTEM + "(A;OICI;FA;;;WD)(A;;FA;;;BU)", False), ("O:BAG:BAD:NO_ACCESS_CONTROL", True),
+])  # fmt: skip
+def test_what_was_found_open_is_asked_about_again(sddl: str, same: bool) -> None:
+    world = small(directory("C:\\x", sddl))
+    store = MemoryStore(disk_of(world), user_of(world.accounts))
+    start, found = Start(path="C:\\", depth=2), look(small(directory("C:\\x", SYSTEM + "(A;OICI;FA;;;WD)")))
+    assert found.places == (WIDE,)
+    assert facts_open.unchanged(store, ME, start, found) == same
+    gone = MemoryStore(disk_of(small()), user_of(world.accounts))
+    assert not facts_open.unchanged(gone, ME, start, found)
+    assert facts_open.unchanged(gone, ME, start, found.replace(places=()))
+
+
+def test_another_volume_under_the_same_letter_is_looked_at() -> None:
+    store = MemoryStore(disk_of(small()), user_of(small().accounts))
+    bare, listed = Start(path="E:\\", depth=2, bare=True), Start(path="E:\\", depth=2)
+    of_bare, of_listed = search(small()).look(bare, "", 0), look(small(), "E:\\", 2).replace(left="")
+    assert facts_open.unchanged(store, ME, bare, of_bare) and not facts_open.unchanged(store, ME, bare, of_listed)
+    assert not facts_open.unchanged(store, ME, listed, of_bare)
+
+
+def test_what_may_be_written_anyway_is_no_hole() -> None:
+    at = [WIDE.replace(path=path) for path in (r"D:\w", r"D:\W\a", r"D:\wide", "D:\\", r"C:\Users\sw-off\x")]
+    left = facts_open.outside(at, (r"d:\w", "", r"C:\Users\sw-off"))
+    assert [one.path for one in left] == [r"D:\wide", "D:\\"]
+    assert facts_open.outside(at, ("D:\\",)) == (at[-1],)
