@@ -24,10 +24,12 @@ from sidewall.nt.sddl import parse
 from sidewall.plan.windows_steps import TokenRecipe
 from sidewall.platforms.windows import (
     dll,
+    facts,
     facts_open,
     findings,
     open_places_kept,
     open_places_starts,
+    readiness,
     tokens,
 )
 from sidewall.platforms.windows.account_cell import AccountCell
@@ -144,6 +146,25 @@ def test_drives_are_found() -> None:
     starts = open_places_starts.starts(API, r"C:\users\nobody", {"ProgramData": "nonsense", "PUBLIC": r"\\server\x"})
     assert {r"C:\Users\Public", r"C:\ProgramData"} <= {one.path for one in starts if one.path[:2] == "C:"}
     assert not {"nonsense", r"\\server\x"} & {one.path for one in starts}
+
+
+def test_it_is_a_fact_where_accounts_are_set_up(home: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    about, made = runners.policy(place), runners.backend(runners.Launcher())
+    there = home + r"\looked"
+    make(there, OPEN)
+    monkeypatch.setattr(facts_open, "starts", lambda *_: (Start(path=there, depth=3), Start(path=place, depth=3)))
+    monkeypatch.setattr(facts.runtime, "obstacle", lambda: "")
+    assert not made.facts(about).audited, "nobody looks where there are no accounts"
+    monkeypatch.setattr(facts, "_accounts", lambda *_: readiness.AccountFacts(group=runners.GROUP))
+    assert not made.facts(about, tier="token").audited, "nor for a tier that does not promise it"
+    make(place + r"\inside", OPEN)
+    found = made.facts(about)
+    assert found.audited and {one.path for one in found.wide} == {there}, "what may be written anyway is no hole"
+    made.look_again()
+    assert not made.facts(about, tier="token").audited
+    assert not found.needs_everyone
+    findings.keep_start(API, home, found.build, runners.GROUP, USER, findings.EVERYONE)
+    assert made.facts(about).needs_everyone
 
 
 class Machine:

@@ -5,8 +5,7 @@ how a tree is looked through (``open_places``), how long a finding is good (``op
 
 Bounded: every local drive to its second level; deeper only where installers put things (ProgramData, Program Files),
 where everybody may put things (Public, the spooler, tasks, Temp), and in the user's own profile.  Not looked at: what
-lies deeper, the store of components (WinSxS), volumes that are mounted in a directory, and drives of other machines,
-which another account does not have.
+lies deeper, volumes without a letter, and drives of other machines, which another account does not have.
 """
 
 from __future__ import annotations
