@@ -2,6 +2,9 @@
 
 Knows: that a desktop is made in the process's current window station, and how a station without a name is named.
 Must not know: what windows are for.  Follows "Window Stations and Desktops" of the Win32 reference.
+
+The desktop is the cell's own.  A station without a name is the logon session's, and only administrators name one: the
+cells of every tier that one session opens share it, and each lets in whom its plan names besides those who are in.
 """
 
 from __future__ import annotations
@@ -9,8 +12,11 @@ from __future__ import annotations
 import _thread
 import os
 
+from sidewall.nt.ace import ACCESS_ALLOWED
+from sidewall.nt.acl import Acl
 from sidewall.nt.descriptor import SecurityDescriptor
-from sidewall.nt.errors import DescriptorError
+from sidewall.nt.errors import NtError
+from sidewall.nt.mask import DELETE, WRITE_DAC, WRITE_OWNER
 from sidewall.nt.sddl import parse
 from sidewall.plan.windows_unenforced import DESKTOP, Unenforced
 from sidewall.platforms.windows.constants_security import DACL_SECURITY_INFORMATION
@@ -23,6 +29,8 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.handles import Handle
 
 STATION_ACCESS, DESKTOP_ACCESS = 0xF037F, 0xF01FF
+STATION_USE = STATION_ACCESS & ~(DELETE | WRITE_DAC | WRITE_OWNER)
+"""What another cell's entry on the station may grant: using it, and not changing who may."""
 _switching = _thread.allocate_lock()
 """The current window station is the whole process's."""
 
@@ -58,6 +66,7 @@ def _make(api: Api, step: Desktop) -> Surroundings:
     name = "sidewall-" + os.urandom(8).hex()
     station = user.CreateWindowStationW(None, STATION_ACCESS, security=_descriptor(step.station))
     try:
+        _let_in(api, station, step.station)
         with _switching:
             before = user.GetProcessWindowStation()
             user.SetProcessWindowStation(station)
@@ -72,7 +81,7 @@ def _make(api: Api, step: Desktop) -> Surroundings:
                 desktop.close()
                 raise
         try:
-            missing = _compare(api, ((station, step.station, "station"), (desktop, step.desktop, "desktop")))
+            missing = _compare(api, station, desktop, step)
             return Surroundings(f"{user.UserObjectName(station)}\\{name}", station, desktop, missing)
         except BaseException:
             desktop.close()
@@ -86,20 +95,37 @@ def _descriptor(sddl: str) -> bytes:
     return parse(sddl).to_bytes()
 
 
-def _compare(api: Api, objects: tuple[tuple[Handle, str, str], ...]) -> tuple[Unenforced, ...]:
-    """What the objects say of themselves against what they were given.
+def _let_in(api: Api, station: Handle, sddl: str) -> None:
+    """Adds the entries that the station has not yet.  Two processes that do so at once may lose one of them: that is
+    seen when the list is compared, and nothing is started then."""
+    wanted, found = parse(sddl).dacl, _list(api, station)
+    if wanted is None or found is None:
+        return  # what keeps no list refuses nobody, and is told when it is compared
+    missing = tuple([ace for ace in wanted.aces if ace not in found.aces])
+    if missing:
+        made = SecurityDescriptor(dacl=Acl(aces=(*found.aces, *missing)))
+        api.user32.SetUserObjectSecurity(station, DACL_SECURITY_INFORMATION, made.to_bytes())
 
-    The station of a logon session is there already when another cell made it; its list is the same then.
-    """
-    for handle, sddl, kind in objects:
-        wanted = parse(sddl).dacl
-        data = api.user32.GetUserObjectSecurity(handle, DACL_SECURITY_INFORMATION)
-        try:
-            found = SecurityDescriptor.from_bytes(data).dacl
-        except DescriptorError:
-            found = None  # what is there is no descriptor
-        if wanted is None or found is None or found.aces != wanted.aces:
-            return (Unenforced(facility=DESKTOP, reason=f"the window {kind} keeps no access list"),)
+
+def _list(api: Api, handle: Handle) -> Acl | None:
+    data = api.user32.GetUserObjectSecurity(handle, DACL_SECURITY_INFORMATION)
+    try:
+        return SecurityDescriptor.from_bytes(data).dacl
+    except NtError:
+        return None  # what is there is no descriptor
+
+
+def _compare(api: Api, station: Handle, desktop: Handle, step: Desktop) -> tuple[Unenforced, ...]:
+    """What the objects say of themselves against what they were given."""
+    wanted, found = parse(step.desktop).dacl, _list(api, desktop)
+    if wanted is None or found is None or found.aces != wanted.aces:
+        return (Unenforced(facility=DESKTOP, reason="the window desktop keeps no access list"),)
+    wanted, found = parse(step.station).dacl, _list(api, station)
+    if wanted is None or found is None or not set(wanted.aces) <= set(found.aces):
+        return (Unenforced(facility=DESKTOP, reason="the window station keeps no access list"),)
+    others = [ace for ace in found.aces if ace not in wanted.aces]
+    if any(ace.type != ACCESS_ALLOWED or ace.mask & ~STATION_USE for ace in others):
+        return (Unenforced(facility=DESKTOP, reason="the window station is open to others than the sandbox's"),)
     return ()
 
 

@@ -17,10 +17,6 @@ from __future__ import annotations
 import _thread
 
 from sidewall.errors import MachineError
-from sidewall.nt.acl import Acl
-from sidewall.nt.descriptor import SecurityDescriptor
-from sidewall.nt.errors import NtError
-from sidewall.nt.sddl import parse
 from sidewall.nt.sid import Sid
 from sidewall.plan import windows_session
 from sidewall.plan.facts_windows import CREDENTIAL_GOOD
@@ -41,7 +37,6 @@ from sidewall.platforms.windows.constants_process import (
     CREATE_SUSPENDED,
     LOGON_WITH_PROFILE,
 )
-from sidewall.platforms.windows.constants_security import DACL_SECURITY_INFORMATION
 from sidewall.platforms.windows.errors import ApiError
 from sidewall.platforms.windows.startup import Started, StartInfo, environment_block
 
@@ -222,10 +217,7 @@ def variables(api: Api) -> dict[str, str]:
 
 
 def surroundings_for(api: Api, user: Sid, account: Sid) -> Surroundings:
-    """A station and a desktop for a program of the account, not the user's own.  Raises MachineError.
-
-    The station is the logon session's, so a cell of another tier may have made it: then the account is let in besides.
-    """
+    """A station and a desktop for a program of the account, not the user's own.  Raises MachineError."""
     def dacl(every: int, use: int) -> str:
         return f"D:P(A;;{every:#x};;;SY)(A;;{every:#x};;;{user})(A;;{use:#x};;;{account})"
 
@@ -235,27 +227,7 @@ def surroundings_for(api: Api, user: Sid, account: Sid) -> Surroundings:
     if isinstance(made, Unenforced):
         raise MachineError(f"a program of another account needs a desktop to start: {made.reason}",
                            hint="start Sidewall in a session of the user, or use --tier token")
-    try:
-        _let_in(api, made.name.partition("\\")[0], step.station)
-    except BaseException:
-        made.close()
-        raise
     return made
-
-
-def _let_in(api: Api, name: str, sddl: str) -> None:
-    wanted = parse(sddl).dacl
-    assert wanted is not None
-    with api.user32.OpenWindowStationW(name, 0x60000) as station:  # READ_CONTROL and WRITE_DAC
-        try:
-            found = SecurityDescriptor.from_bytes(api.user32.GetUserObjectSecurity(station, DACL_SECURITY_INFORMATION))
-        except NtError:
-            return  # what keeps no access list refuses nobody
-        there = found.dacl.aces if found.dacl is not None else wanted.aces
-        missing = tuple([ace for ace in wanted.aces if ace not in there])
-        if missing:
-            made = SecurityDescriptor(dacl=Acl(aces=(*there, *missing)))
-            api.user32.SetUserObjectSecurity(station, DACL_SECURITY_INFORMATION, made.to_bytes())
 
 
 def launcher(machine: Machine, caller: Caller, step: Accounts) -> Launcher:

@@ -1,0 +1,84 @@
+"""The window station that all cells of one logon session share, on a Windows in memory: in any order of cells.
+
+Who may use it is asked of the model of Windows' access check.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from tests.plan.windows import machines
+from tests.windows.memory.desktops import STATION, User
+from tests.windows.memory.windows import ANN, BOB, Windows
+
+from sidewall.nt.access_check import access_check
+from sidewall.nt.mask import MAPPINGS
+from sidewall.nt.sddl import parse
+from sidewall.nt.sid import Sid
+from sidewall.nt.token import Group, Token
+from sidewall.plan import windows_session
+from sidewall.plan.windows_steps import Desktop
+from sidewall.plan.windows_token import USUAL
+from sidewall.platforms.windows import desktops, logon
+from sidewall.platforms.windows.desktops import Surroundings
+
+ACCOUNTS = (Sid("S-1-5-21-1111-2222-3333-1010"), Sid("S-1-5-21-1111-2222-3333-1011"))
+FACTS = machines.machine(machines.policy()).replace(user=ANN)
+TOKEN: Desktop = windows_session.desktop(FACTS, None)
+
+
+def opened(windows: Windows, kind: str) -> Surroundings:
+    """What a cell of a tier asks for: the user's own token, or a program of one of the accounts."""
+    api: Any = windows.machine().api
+    if kind != "token":
+        return logon.surroundings_for(api, ANN, ACCOUNTS[kind == "online"])
+    made = desktops.make(api, TOKEN)
+    assert isinstance(made, Surroundings), made
+    return made
+
+
+def may(windows: Windows, token: Token, mask: int) -> bool:
+    made = windows.stations[STATION].replace(owner=ANN, group=ANN)
+    return access_check(made, token, mask, MAPPINGS["window_station"]).granted
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(("token", "offline", "online"))))
+def test_cells_of_all_tiers_are_open_at_once_in_any_order(order: tuple[str, ...]) -> None:
+    windows = Windows()
+    made = [opened(windows, kind) for kind in (*order, *order)]
+    assert [one.missing for one in made] == [()] * 6
+    users = [Token(user=account, groups=()) for account in ACCOUNTS]
+    users.append(Token(user=ANN, groups=(Group(sid=FACTS.logon, attributes=USUAL),)))
+    for token in users:
+        assert may(windows, token, windows_session.STATION_USE)
+    assert not any(may(windows, token, 0x40000) for token in users[:2]), "an account does not change who may use it"
+    assert not may(windows, Token(user=BOB, groups=()), 0x1), "nobody else is let in"
+    dacl = windows.stations[STATION].dacl
+    assert dacl is not None and len(dacl.aces) == 5, "each entry is there once"
+    for one in made:
+        one.close()
+    assert not windows.desktops
+
+
+@pytest.mark.parametrize(("entry", "why"), [
+    ("(A;;0xf037f;;;S-1-5-21-9-9-9-1001)", "open to others"), ("(A;;0x6037f;;;WD)", "open to others"),
+    ("(A;;GA;;;WD)", "open to others"), ("(D;;0x1;;;WD)", "open to others"),
+])
+def test_a_station_that_somebody_else_may_change_is_said(entry: str, why: str) -> None:
+    windows = Windows()
+    windows.stations[STATION] = parse(f"D:P(A;;0xf037f;;;{ANN}){entry}")
+    made = opened(windows, "token")
+    made.close()
+    assert [why in one.reason for one in made.missing] == [True]
+
+
+def test_a_station_that_takes_no_entry_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or whose new entry another process wrote over at the same moment."""
+    windows = Windows()
+    opened(windows, "offline").close()
+    monkeypatch.setattr(User, "SetUserObjectSecurity", lambda *given: None)
+    made = opened(windows, "token")
+    made.close()
+    assert ["keeps no access list" in one.reason for one in made.missing] == [True]
