@@ -146,7 +146,7 @@ def test_what_a_crashed_owner_left_is_removed_and_nobody_else_s(workspace: str) 
         assert os.path.isdir(os.fsdecode(cell.environment[b"TEMP"]))
     finally:
         cell.close()
-        temporary.remove(strange)
+        temporary.remove(WINDOWS, strange)
 
 
 def test_facts_of_paths(workspace: str) -> None:

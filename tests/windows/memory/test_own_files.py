@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from tests.windows.memory.people import consenting, set_up
 from tests.windows.memory.windows import Windows
+from tests.windows.posix_files import PosixFiles
 
 from sidewall.errors import MachineError
 from sidewall.platforms.contract import Held
-from sidewall.platforms.windows import uninstall
+from sidewall.platforms.windows import temporary, uninstall
 from sidewall.platforms.windows.journal_records import Begun, Made, Owner, State
 from sidewall.platforms.windows.own_files import OwnFiles
 
@@ -38,7 +39,8 @@ class Recorded:
 
 def files(base: Path, recorded: Recorded, **options: Any) -> OwnFiles:
     temp = base / "temp"
-    return OwnFiles(recorded, str(base / "state"), str(temp), lambda: (), **options)
+    return OwnFiles(recorded, str(base / "state"), str(temp), lambda: (),
+                    lambda path: temporary.remove(PosixFiles(), path), **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -36,14 +36,16 @@ KINDS = {"owners": "ownership", findings.NAME: "file", LISTS: "access-list", LOG
 
 
 class OwnFiles:
-    """``state`` and ``temp`` are directories; ``recover`` removes private directories of processes that are no more."""
+    """``state`` and ``temp`` are directories; ``recover`` removes private directories of processes that are no more;
+    ``remove`` a directory, and says '' or why something is left."""
 
     def __init__(self, lists: Recorded, state: str, temp: str, recover: Callable[[], tuple[str, ...]],
-                 *, keep_log: bool = False) -> None:
+                 remove: Callable[[str], str], *, keep_log: bool = False) -> None:
         self._lists = lists
         self._state = state
         self._temp = temp
         self._recover = recover
+        self._remove = remove
         self._keep_log = keep_log
 
     def traces(self) -> tuple[Trace, ...]:
@@ -87,7 +89,7 @@ class OwnFiles:
         for name in _names(self._state):
             self._entry(name, done, left, undone=undone)
         if os.path.isdir(self._state) and not _names(self._state):
-            _remove(self._state, done, left)
+            self._gone(self._state, done, left)
         return tuple(done), tuple(left)
 
     def _entry(self, name: str, done: list[str], left: list[str], *, undone: bool) -> None:
@@ -100,7 +102,22 @@ class OwnFiles:
         elif (name == LOG and self._keep_log) or (name == LISTS and not undone):
             return  # it is wanted, or it is what the next uninstall works by
         else:
-            _remove(path, done, left)
+            self._gone(path, done, left)
+
+
+    def _gone(self, path: str, done: list[str], left: list[str]) -> None:
+        if os.path.isdir(path) and not os.path.islink(path):
+            why = self._remove(path)
+        else:
+            try:
+                os.unlink(path)
+                why = ""
+            except OSError as error:
+                why = f"{path}: {error.strerror}"
+        if why:
+            left.append(why)
+        else:
+            done.append(f"removed {path}")
 
 
 def _names(path: str) -> list[str]:
@@ -108,21 +125,6 @@ def _names(path: str) -> list[str]:
         return sorted(os.listdir(path))
     except OSError:
         return []
-
-
-def _remove(path: str, done: list[str], left: list[str]) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        why = temporary.remove(path)
-    else:
-        try:
-            os.unlink(path)
-            why = ""
-        except OSError as error:
-            why = f"{path}: {error.strerror}"
-    if why:
-        left.append(why)
-    else:
-        done.append(f"removed {path}")
 
 
 def native(machine: Machine, *, keep_log: bool = False) -> OwnFiles:
@@ -141,7 +143,8 @@ def native(machine: Machine, *, keep_log: bool = False) -> OwnFiles:
         return (*[f"left {one.path}: {one.reason}" for one in held],
                 *(temporary.recover(machine.api, temp) if temp else ()))
 
-    return OwnFiles(acls.native(machine.api, journal), journal.rpartition("\\")[0], temp, recover, keep_log=keep_log)
+    return OwnFiles(acls.native(machine.api, journal), journal.rpartition("\\")[0], temp, recover,
+                    lambda path: temporary.remove(machine.api, path), keep_log=keep_log)
 
 
 __all__ = ["OwnFiles", "native"]

@@ -40,6 +40,7 @@ class Place:
         # Whatever the user's own temporary directory grants to others.
         also = f"(A;OICI;FA;;;{whom})" if whom != owner else ""
         dacl = f"D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;{owner}){also}"
+        self._api = api
         self._directory = temporary.make(api, PrivateTemp(parent=parent, sddl=dacl))
         self.target = f"{self._directory}\\{WRITTEN}"
 
@@ -51,7 +52,7 @@ class Place:
 
     def close(self) -> None:
         """Removes it.  Idempotent."""
-        temporary.remove(self._directory)
+        temporary.remove(self._api, self._directory)
 
 
 class Probe:

@@ -8,26 +8,22 @@ The name says which process made it, so that what a crashed one left is known as
 from __future__ import annotations
 
 import os
-import stat
 import time
 
 from sidewall.nt.mask import SYNCHRONIZE
 from sidewall.nt.sddl import parse
+from sidewall.platforms.windows import trees
 from sidewall.platforms.windows.constants_process import PROCESS_QUERY_LIMITED_INFORMATION, WAIT_OBJECT_0
 from sidewall.platforms.windows.errors import ApiError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sidewall.plan.windows_steps import PrivateTemp
     from sidewall.platforms.windows.api import Api
 
 PREFIX = "sidewall-cell-"
 PATIENCE, PAUSE = 2.0, 0.05
 """Seconds for which removing is tried again, and between two tries."""
-_VERBATIM = "\\\\?\\"
-_REPARSE = 0x400
 _INVALID_PARAMETER = 87
 """What OpenProcess says when there is none of this number."""
 
@@ -40,57 +36,16 @@ def make(api: Api, step: PrivateTemp) -> str:
     return path
 
 
-def remove(path: str) -> str:
+def remove(api: Api, path: str) -> str:
     """Removes it with all that is in it, and follows no link; '' or why something is left, for people."""
     deadline = time.monotonic() + PATIENCE
     while True:
-        failures: list[OSError] = []
-        _remove(path if path.startswith(_VERBATIM) or os.sep != "\\" else _VERBATIM + path, failures)
+        failures = trees.remove(api, path)
         if not failures:
             return ""
-        if time.monotonic() > deadline:
-            return f"{failures[0].filename}: {failures[0].strerror}"
+        if time.monotonic() > deadline or not any(failure.passing for failure in failures):
+            return failures[0].why
         time.sleep(PAUSE)
-
-
-def _remove(path: str, failures: list[OSError]) -> None:
-    try:
-        with os.scandir(path) as entries:
-            listed = list(entries)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        failures.append(error)
-        return
-    for entry in listed:
-        if _leads_elsewhere(entry) or not entry.is_dir(follow_symlinks=False):
-            _try(os.unlink, entry.path, failures)
-        else:
-            _remove(entry.path, failures)
-    _try(os.rmdir, path, failures)
-
-
-def _leads_elsewhere(entry: os.DirEntry[str]) -> bool:
-    attributes = getattr(entry.stat(follow_symlinks=False), "st_file_attributes", 0)
-    return bool(attributes & _REPARSE) or entry.is_symlink()
-
-
-def _try(action: Callable[[str], None], path: str, failures: list[OSError]) -> None:
-    for again in (True, False):
-        try:
-            action(path)
-            return
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            if not again:
-                failures.append(error)
-                return
-            try:
-                os.chmod(path, stat.S_IWRITE)  # a read-only file is not deleted
-            except OSError:
-                failures.append(error)
-                return
 
 
 def recover(api: Api, parent: str) -> tuple[str, ...]:
@@ -105,7 +60,7 @@ def recover(api: Api, parent: str) -> tuple[str, ...]:
         birth = rest.partition("-")[0]
         if pid.isdigit() and not _alive(api, int(pid), birth):
             path = f"{parent}\\{name}"
-            left = remove(path)
+            left = remove(api, path)
             done.append(f"removed {path}" if not left else f"could not remove all of {path}: {left}")
     return tuple(done)
 
