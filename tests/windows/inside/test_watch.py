@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +14,13 @@ import pytest
 if sys.platform != "win32":
     pytest.skip("a Windows Python is needed", allow_module_level=True)
 
-from tests.windows.inside.cells import PYTHON, ended, opened, pipe, run, start
+from tests.windows.inside.cells import PYTHON, SECONDS, ended, opened, pipe, run, start
 
-from sidewall.platforms.windows import dll
+from sidewall.platforms.windows import api, dll, jobs
+from sidewall.platforms.windows import opened as opened_cells
 from sidewall.platforms.windows.cell import TokenCell
+from sidewall.platforms.windows.constants_process import PROCESS_ALL_ACCESS, WAIT_OBJECT_0
+from sidewall.platforms.windows.handles import Handle
 
 
 @pytest.fixture
@@ -54,6 +59,59 @@ def test_what_still_runs_is_waited_for(cell: TokenCell, workspace: str) -> None:
     os.close(writing)
     ended(child)
     child.close()
+    assert [act.path for act in cell.settle()] == [os.path.join(workspace, "deep", ".idea")]
+
+
+class SlowConsole:
+    """A command that makes ``deep\\.idea`` and ends, and the host of its console, which does nothing until it may.  On
+    a system where that is no process of the job there is nothing to hold up."""
+
+    def __init__(self, cell: TokenCell) -> None:
+        reading, writing = pipe()
+        told, telling = pipe()
+        child = start(cell, PYTHON, "-c", "import os; print('begun', flush=True); input(); os.mkdir('deep/.idea')",
+                      stdin=reading, stdout=telling)
+        os.close(reading)
+        os.close(telling)
+        assert os.read(told, 100).strip() == b"begun"
+        os.close(told)
+        self.kernel = api.native().kernel32
+        self.job: Handle = cell._job
+        self.hosts = [self.kernel.OpenProcess(PROCESS_ALL_ACCESS, number)
+                      for number in jobs.console_hosts(api.native(), self.job, 1)]
+        self._each("NtSuspendProcess")
+        os.write(writing, b"\r\n")
+        os.close(writing)
+        ended(child)
+        child.close()
+
+    def _each(self, what: str) -> None:
+        for host in self.hosts:
+            assert getattr(ctypes.WinDLL("ntdll"), what)(ctypes.c_void_p(host.value)) == 0
+
+    def go(self) -> None:
+        self._each("NtResumeProcess")
+        for host in self.hosts:
+            assert self.kernel.WaitForSingleObject(host, int(SECONDS * 1000)) == WAIT_OBJECT_0
+            host.close()
+
+
+def test_the_console_of_a_command_may_take_its_time_to_go(cell: TokenCell, workspace: str) -> None:
+    slow = SlowConsole(cell)
+    later = threading.Timer(4 * opened_cells.MOMENT, slow.go)
+    later.start()
+    assert [act.path for act in cell.settle()] == [os.path.join(workspace, "deep", ".idea")]
+    later.join()
+
+
+def test_a_console_that_stays_is_waited_for_once(cell: TokenCell, workspace: str, monkeypatch: pytest.MonkeyPatch
+                                                 ) -> None:
+    slow = SlowConsole(cell)
+    if slow.hosts:
+        for seconds in (0.3, 3600.0):
+            monkeypatch.setattr(opened_cells, "CONSOLE_SECONDS", seconds)
+            assert cell.settle() == ()
+    slow.go()
     assert [act.path for act in cell.settle()] == [os.path.join(workspace, "deep", ".idea")]
 
 

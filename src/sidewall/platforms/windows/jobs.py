@@ -1,6 +1,7 @@
 """Job objects: one for the cell, which ends with its owner, and one in it for each command.
 
-Knows: limits of jobs, what a job within a job cannot have.  Must not know: which limits a policy asks for, processes.
+Knows: limits of jobs, what a job within a job cannot have, what is in one.  Must not know: which limits a policy asks
+for, how a process is started.
 Follows "Job Objects" and "Nested Jobs" of the Win32 reference.
 
 The cell's job is killed when its last handle closes: our own end, whatever way it comes, is that.  A command's job has
@@ -10,6 +11,7 @@ the cell's job when the command's is given back.
 
 from __future__ import annotations
 
+import os
 import time
 
 from sidewall.plan.windows_unenforced import JOB_KILL, JOB_LIMITS, JOB_UI, Unenforced
@@ -17,8 +19,9 @@ from sidewall.platforms.windows.constants_process import (
     JOB_OBJECT_LIMIT_ACTIVE_PROCESS,
     JOB_OBJECT_LIMIT_JOB_MEMORY,
     JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
+    PROCESS_QUERY_LIMITED_INFORMATION,
 )
-from sidewall.platforms.windows.errors import ApiError
+from sidewall.platforms.windows.errors import ApiError, Win32Error
 from sidewall.platforms.windows.layouts_process import (
     JOBOBJECT_BASIC_ACCOUNTING_INFORMATION,
     JOBOBJECT_BASIC_UI_RESTRICTIONS,
@@ -35,6 +38,8 @@ KILLED = 1
 """The exit code of what is killed, as ``subprocess`` has it on Windows."""
 PATIENCE, PAUSE = 10.0, 0.005
 """Seconds until killed processes are given up, and between two looks at them."""
+CONSOLE_HOST = "conhost.exe"
+NO_SUCH_PROCESS = 87
 
 
 def make(api: Api, step: Job) -> tuple[Handle, tuple[Unenforced, ...]]:
@@ -102,6 +107,30 @@ def running(api: Api, job: Handle) -> int:
     return int(api.kernel32.QueryInformationJobObject(job, JOBOBJECT_BASIC_ACCOUNTING_INFORMATION).ActiveProcesses)
 
 
+def console_hosts(api: Api, job: Handle, others: int) -> frozenset[int]:
+    """The numbers of the processes in the job that run the system's program behind consoles; none when there are more
+    than ``others`` besides.  It runs as whoever has the console, so it says nothing about what such a process does.
+
+    Raises Win32Error.
+    """
+    kernel = api.kernel32
+    program = os.path.join(kernel.GetSystemDirectoryW(), CONSOLE_HOST).lower()
+    found = []
+    for number in kernel.JobProcesses(job):
+        try:
+            with kernel.OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, number) as process:
+                name = kernel.QueryFullProcessImageNameW(process)
+        except Win32Error as error:
+            if error.code == NO_SUCH_PROCESS:
+                continue  # it has ended meanwhile
+            name = ""
+        if name.lower() == program:
+            found.append(number)
+        elif (others := others - 1) < 0:
+            return frozenset()
+    return frozenset(found)
+
+
 def end(api: Api, job: Handle) -> bool:
     """Kills everything in the job and waits for its end; False when something is still there after ``PATIENCE``.
 
@@ -116,4 +145,4 @@ def end(api: Api, job: Handle) -> bool:
     return True
 
 
-__all__ = ["KILLED", "end", "limit_ui", "make", "running"]
+__all__ = ["KILLED", "console_hosts", "end", "limit_ui", "make", "running"]

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 MOMENT = 0.1
 """Seconds that a process whose end was seen may still count as one of its job's."""
+CONSOLE_SECONDS = 3.0
+"""Seconds that the host of its console has to follow it.  On Wine that one is a process of the job too, and a busy
+machine lets it wait."""
 
 
 class OpenCell:
@@ -51,6 +54,8 @@ class OpenCell:
         self.environment: Mapping[bytes, bytes] = environment.own(variables, temporary)
         self._watcher = watcher
         self._settling = _thread.allocate_lock()
+        self._staying: frozenset[int] = frozenset()
+        """Hosts of consoles that were waited for and stayed: that is not done twice."""
         self._undo = list(undo)
         self._starting = _thread.allocate_lock()
         self.children: set[EndingChild] = set()
@@ -77,11 +82,19 @@ class OpenCell:
             return () if self.closed else watcher.settle(self._calm)
 
     def _calm(self) -> bool:
-        """Whether no process of the cell runs.  One whose end was seen is still counted for a moment."""
-        deadline = time.monotonic() + (0.0 if self.children else MOMENT)
+        """Whether no process of the cell runs.  What follows a command whose end was seen is waited for; what goes on
+        for its own sake is not."""
+        began = time.monotonic()
+        patience = 0.0 if any(not child.awaited(0.0) for child in tuple(self.children)) else MOMENT
         while jobs.running(self.api, self._job) > self.ours:
-            if time.monotonic() >= deadline:
-                return False
+            waited = time.monotonic() - began
+            if waited >= patience:
+                hosts = jobs.console_hosts(self.api, self._job, self.ours) if patience else frozenset[int]()
+                if not hosts - self._staying:
+                    return False
+                if waited >= CONSOLE_SECONDS:
+                    self._staying |= hosts
+                    return False
             time.sleep(jobs.PAUSE)
         return True
 
