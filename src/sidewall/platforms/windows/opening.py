@@ -98,7 +98,7 @@ class Opening:
         wanted = step(self._plan, steps.PrivateTemp)
         if wanted is not None:
             path = self._temporary = temporary.make(self._api, wanted)
-            self._undo.append(lambda: _removed(path))
+            self._undo.append(lambda: _removed(self._api, path))
 
     def _watch(self) -> None:
         """Last: what the cell itself made is not to be found."""
@@ -123,10 +123,10 @@ class Opening:
         """What a tier has of its own."""
 
 
-def _removed(path: str) -> tuple[Held, ...]:
+def _removed(api: Api, path: str) -> tuple[Held, ...]:
     from sidewall.platforms.windows import temporary
 
-    left = temporary.remove(path)
+    left = temporary.remove(api, path)
     return (Held(action="left", path=path, reason=left),) if left else ()
 
 
