@@ -85,6 +85,26 @@ CREDENTIALS = (
     ".config/containers/auth.json", ".m2/settings.xml", ".gradle/gradle.properties", ".config/pip/pip.conf",
     ".oci/key.pem",
     ".config/sops/age/keys.txt", ".yarnrc.yml", ".config/Bitwarden CLI/data.json", ".Xauthority",
+    ".doppler/.doppler.yaml", ".infisical/infisical-config.json", ".config/wireguard/wg0.conf", ".edgerc",
+    ".expo/state.json",
+    ".config/crush/crush.json", ".local/share/crush/crush.json", ".config/cursor/auth.json", ".codex/.credentials.json",
+    ".codex/.env", ".gemini/mcp-oauth-tokens.json", ".mcp-auth/x/tokens.json", ".local/share/amazon-q/data.sqlite3",
+    ".pi/agent/auth.json", ".ollama/id_ed25519", ".gcm/store/git/x", ".talos/config", ".dockercfg",
+    ".jfrog/jfrog-cli.conf",
+    ".rattler/credentials.json", ".config/pnpm/rc", ".influxdbv2/configs", ".duckdb/stored_secrets/x",
+    ".ipython/profile_default/history.sqlite", ".local/share/atuin/history.db", ".config/msmtp/config",
+    ".vscode-server/data/User/globalStorage/state.vscdb", ".config/code-server/config.yaml", ".config/Postman/x",
+    ".local/share/jupyter/runtime/jpserver-1.json", ".smbcredentials", ".local/state/syncthing/key.pem",
+)
+WINDOWS_CREDENTIALS = (
+    r".doppler\.doppler.yaml", r".infisical\x", r".config\crush\crush.json", r"AppData\Local\crush\crush.json",
+    r".config\wireguard\x", r"AppData\Roaming\Block\goose\config\secrets.yaml", r"AppData\Roaming\Claude\x",
+    r"AppData\Roaming\uv\credentials\x", r"AppData\Local\pnpm\config\rc",
+    r"AppData\Roaming\xdg.config\.wrangler\config\default.toml", r"AppData\Roaming\hcloud\cli.toml",
+    r"AppData\Roaming\Code - Insiders\User\globalStorage\state.vscdb", r"AppData\Roaming\Postman\x",
+    r"AppData\Local\clink\clink_history", r"AppData\Roaming\WinSCP.ini", r"AppData\Roaming\mRemoteNG\confCons.xml",
+    r"AppData\Roaming\OpenVPN Connect\profiles\x", r"OpenVPN\config\x.ovpn", r"AppData\Roaming\Electrum\wallets\x",
+    r".local\share\atuin\key", r".codex\auth.json", r".ssh\id_ed25519", r"_netrc",
 )
 
 
@@ -100,6 +120,9 @@ def test_well_known_credentials_are_not_readable(path: str) -> None:
     ".docker/cli-plugins/x", ".cache/pip/x", ".claude/settings.json", ".codex/config.toml", ".local/share/fonts/x",
     ".m2/repository/x",
     ".gradle/caches/x", ".npm/_cacache/x", ".pyenv/versions/x", ".config/Code/User/settings.json", ".sshx",
+    ".ollama/models/x", ".gemini/settings.json", ".config/opencode/opencode.json", ".local/share/pnpm/store/x",
+    ".config/Code - Insiders/User/settings.json", ".vscode-server/bin/x", ".local/share/jupyter/kernels/x",
+    ".duckdb/extensions/x", ".ipython/profile_default/startup/x", ".config/pnpm/x", ".pi/agent/settings.json",
 ])
 def test_what_tools_need_stays_readable(path: str) -> None:
     assert allowed(built(":workspace"), "read", f"{HOME}/{path}")
@@ -118,6 +141,13 @@ def test_the_list_of_secrets_is_in_order(flavour: str) -> None:
     assert covered == [], "one below another"
     assert all(rule.access == "deny" and rule.source == secrets.SOURCE for rule in rules)
     assert secrets.rules("/") != () and secrets.rules("/")[0].path.count("//") == 0
+
+
+@pytest.mark.parametrize("path", WINDOWS_CREDENTIALS)
+def test_well_known_credentials_are_not_readable_on_windows(path: str) -> None:
+    policy = profiles.build(":workspace", workspace="D:\\src\\p", home="C:\\Users\\u", flavour=WINDOWS)
+    decision = decide(policy, Request(action="read", target=f"C:\\Users\\u\\{path}"))
+    assert decision.kind == "secret" and not decision.allowed
 
 
 def test_on_windows() -> None:

@@ -22,19 +22,24 @@ _EVERYWHERE = (
     ".ssh", ".gnupg", ".pki", ".putty", ".age", ".config/age", ".config/sops", ".password-store", ".config/op", ".op",
     ".config/1Password", ".config/Bitwarden", ".config/Bitwarden CLI", ".config/keepassxc", ".vault-token",
     ".netrc", "_netrc", ".authinfo", ".authinfo.gpg", ".krb5", ".config/krb5", ".tsh", ".config/step", ".step",
+    ".doppler", ".infisical", ".lpass", ".config/gopass", ".config/bws", ".config/wireguard", ".acme.sh",
     # clouds and hosting
     ".aws", ".azure", ".config/azure", ".config/gcloud", ".boto", ".s3cfg", ".oci", ".aliyun", ".tccli", ".bluemix",
     ".config/doctl", ".config/hcloud", ".config/scw", ".config/linode-cli", ".config/openstack", ".ovh.conf", ".fly",
     ".config/heroku", ".heroku", ".netlify", ".config/netlify", ".vercel", ".local/share/com.vercel.cli", ".railway",
     ".wrangler", ".config/.wrangler", ".cloudflared", ".supabase", ".config/configstore", ".modal.toml",
     ".config/rclone", ".rclone.conf", ".mc", ".config/stripe", ".config/ngrok", ".ngrok2", ".sentryclirc", ".brev",
+    ".edgerc", ".expo", ".civo.json", ".vultr-cli.yaml", ".config/turso", ".config/neonctl", ".upstash.json",
+    ".serverlessrc", ".okta", ".saml2aws", ".awsvault",
     # clusters, containers, infrastructure
     ".kube", ".docker/config.json", ".docker/contexts", ".config/containers/auth.json", ".config/helm",
     ".config/argocd", ".argocd", ".terraformrc", ".terraform.d", ".config/opentofu", ".pulumi", ".ansible/vault",
     ".vault_pass", ".minikube/certs", ".rancher", ".config/nats",
+    ".dockercfg", ".talos", ".okteto", ".tofurc",
     # git hosts and their command lines
     ".git-credentials", ".config/git/credentials", ".cache/git", ".gitcookies", ".config/gh", ".config/hub",
     ".config/glab-cli", ".config/tea", ".subversion/auth", ".cvspass", ".circleci", ".travis", ".config/jgit",
+    ".gcm", ".jfrog",
     # package managers
     ".npmrc", ".yarnrc", ".yarnrc.yml", ".bunfig.toml", ".pypirc", ".pip", ".config/pip", ".config/pypoetry",
     ".config/uv/credentials", ".local/share/uv/credentials", ".continuum", ".cargo/credentials",
@@ -42,22 +47,32 @@ _EVERYWHERE = (
     ".m2/settings.xml", ".m2/settings-security.xml", ".gradle/gradle.properties", ".sbt/.credentials",
     ".ivy2/.credentials", ".composer/auth.json", ".config/composer/auth.json", ".nuget/NuGet", ".config/NuGet",
     ".hex", ".pub-cache/credentials.json", ".config/dart", ".cocoapods", ".conan2/credentials.json",
+    ".config/pdm", ".config/pnpm/rc", ".rattler",
     # databases and data services
     ".pgpass", ".my.cnf", ".mylogin.cnf", ".mongodb", ".dbt", ".databrickscfg", ".databricks", ".snowsql",
     ".snowflake", ".kaggle", ".config/kaggle", ".cache/huggingface/token", ".cache/huggingface/stored_tokens",
     ".huggingface", ".config/wandb", ".replicate", ".config/io.datasette.llm", ".config/openai", ".config/anthropic",
+    ".influxdbv2", ".duckdb/stored_secrets", ".usqlpass", ".clickhouse-client", ".config/aichat", ".config/shell_gpt",
     # coding agents
     ".codex/auth.json", ".claude/.credentials.json", ".claude.json", ".gemini/oauth_creds.json", ".gemini/.env",
     ".gemini/google_accounts.json", ".qwen/oauth_creds.json", ".config/github-copilot", ".copilot",
     ".config/goose/secrets.yaml", ".local/share/opencode/auth.json", ".local/share/amp/secrets.json",
     ".factory/auth.json", ".kiro/auth", ".continue/config.yaml", ".continue/.env", ".aider.conf.yml",
+    ".config/crush", ".local/share/crush", ".config/cursor/auth.json", ".codex/.credentials.json", ".codex/.env",
+    ".gemini/mcp-oauth-tokens.json", ".gemini/mcp-oauth-tokens-v2.json", ".qwen/.env", ".mcp-auth",
+    ".local/share/opencode/mcp-auth.json", ".local/share/amazon-q", ".local/share/kiro-cli", ".config/manicode",
+    ".augment", ".cline", ".openhands", ".grok", ".kimi", ".pi/agent/auth.json", ".vibe/.env", ".ollama/id_ed25519",
+    ".codeium",
     # what was typed
     ".bash_history", ".zsh_history", ".zsh_sessions", ".zhistory", ".histfile", ".sh_history", ".ash_history",
     ".python_history", ".node_repl_history", ".irb_history", ".php_history", ".psql_history", ".mysql_history",
     ".mariadb_history", ".sqlite_history", ".rediscli_history", ".dbshell", ".mongosh", ".lesshst", ".viminfo",
     ".config/nushell/history.txt", ".config/nushell/history.sqlite3",
+    ".ipython/profile_default/history.sqlite", ".Rhistory", ".duckdb_history", ".local/share/atuin",
     # mail and transfer
     ".mutt", ".msmtprc", ".fetchmailrc", ".mbsyncrc", ".config/aerc", ".config/filezilla", ".filezilla",
+    ".muttrc", ".neomuttrc", ".config/mutt", ".config/neomutt", ".config/msmtp", ".offlineimaprc", ".config/himalaya",
+    ".local/share/lftp",
 )
 
 _POSIX = (
@@ -70,14 +85,20 @@ _POSIX = (
     ".config/microsoft-edge", ".config/vivaldi", ".config/opera", ".config/Slack", ".config/discord", ".config/Signal",
     ".config/Element", ".local/share/TelegramDesktop", ".config/evolution", ".local/share/evolution", ".var/app",
     "snap/firefox", "snap/chromium", "snap/thunderbird",
+    ".zen", ".floorp", ".config/Mattermost", ".purple", ".weechat", ".config/weechat", ".config/goa-1.0",
     # editors that keep tokens
     ".config/Code/User/globalStorage", ".config/Cursor/User/globalStorage", ".config/VSCodium/User/globalStorage",
     ".config/Windsurf/User/globalStorage", ".config/JetBrains", ".local/share/DBeaverData",
+    ".config/Code - Insiders/User/globalStorage", ".config/Kiro/User/globalStorage",
+    ".config/Antigravity/User/globalStorage", ".vscode-server/data/User/globalStorage",
+    ".cursor-server/data/User/globalStorage", ".config/code-server", ".config/Claude", ".config/Postman",
+    ".config/Insomnia", ".local/share/jupyter/runtime",
     # sessions of the desktop, of VPNs, of remote desktops
     ".Xauthority", ".ICEauthority", ".config/pulse/cookie", ".pulse-cookie", ".config/remmina", ".local/share/remmina",
     ".config/protonvpn", ".cert", ".local/share/networkmanagement", ".config/freerdp", ".vnc", ".config/tigervnc",
+    ".config/nordvpn", ".smbcredentials", ".davfs2", ".config/syncthing", ".local/state/syncthing", ".config/borg",
     # what was typed
-    ".local/share/fish/fish_history", ".local/share/atuin", ".local/share/powershell/PSReadLine",
+    ".local/share/fish/fish_history", ".local/share/powershell/PSReadLine",
     ".local/share/nvim/shada", ".local/state/nvim/shada", ".local/state/bash", ".local/state/zsh",
     # coins
     ".electrum", ".bitcoin", ".ethereum", ".config/solana", ".near-credentials", ".foundry/keystores",
@@ -90,8 +111,10 @@ _POSIX_SYSTEM = (
     "/etc/NetworkManager/system-connections", "/etc/wireguard", "/etc/openvpn", "/etc/ipsec.secrets",
     "/etc/ppp/chap-secrets", "/etc/ppp/pap-secrets", "/etc/wpa_supplicant", "/etc/iwd", "/etc/sssd/sssd.conf",
     "/etc/kubernetes", "/etc/rancher", "/etc/docker/key.json", "/etc/postfix/sasl_passwd", "/etc/exim4/passwd.client",
-    "/etc/rclone.conf", "/etc/vault.d", "/var/lib/sss", "/var/lib/tailscale", "/var/lib/iwd", "/var/lib/kubelet",
-    "/var/lib/systemd/coredump", "/var/lib/systemd/credential.secret", "/run/secrets", "/run/credentials",
+    "/etc/rclone.conf", "/etc/vault.d", "/etc/credstore", "/etc/credstore.encrypted", "/etc/cryptsetup-keys.d",
+    "/etc/msmtprc", "/etc/cloudflared", "/etc/gitlab-runner", "/var/lib/sss", "/var/lib/tailscale", "/var/lib/iwd",
+    "/var/lib/kubelet", "/var/lib/systemd/coredump", "/var/lib/systemd/credential.secret", "/run/secrets",
+    "/run/credentials",
 )
 
 _WINDOWS = (
@@ -114,12 +137,27 @@ _WINDOWS = (
     r"AppData\Roaming\Bitwarden CLI", r"AppData\Roaming\KeePass", r"AppData\Local\KeePassXC", r"AppData\Roaming\Slack",
     r"AppData\Roaming\discord", r"AppData\Roaming\Signal", r"AppData\Roaming\Telegram Desktop",
     r"AppData\Local\github-copilot", r"AppData\Roaming\Composer\auth.json",
+    r"AppData\Local\crush", r"AppData\Roaming\Block\goose\config\secrets.yaml", r"AppData\Roaming\Claude",
+    r"AppData\Roaming\Cursor\auth.json", r"AppData\Roaming\io.datasette.llm", r"AppData\Roaming\aichat",
+    r"AppData\Roaming\uv\credentials", r"AppData\Roaming\uv\data\credentials",
+    r"AppData\Local\pnpm\config\rc", r"AppData\Local\pdm", r"AppData\Roaming\xdg.config\.wrangler",
+    r"AppData\Roaming\xdg.data\com.vercel.cli", r"AppData\Roaming\com.vercel.cli", r"AppData\Roaming\netlify",
+    r"AppData\Roaming\hcloud", r"AppData\Local\ngrok", r"AppData\Local\AWSToolkit",
+    r"AppData\Roaming\VSCodium\User\globalStorage", r"AppData\Roaming\Code - Insiders\User\globalStorage",
+    r"AppData\Roaming\Kiro\User\globalStorage", r"AppData\Roaming\Antigravity\User\globalStorage",
+    r"AppData\Roaming\Postman", r"AppData\Roaming\Insomnia", r"AppData\Roaming\jupyter\runtime",
+    r"AppData\Roaming\nushell\history.txt", r"AppData\Roaming\nushell\history.sqlite3", r"AppData\Local\clink",
+    r"AppData\Roaming\MobaXterm", r"AppData\Roaming\mRemoteNG", r"AppData\Roaming\WinSCP.ini",
+    r"AppData\Local\Microsoft\Remote Desktop Connection Manager", r"AppData\Roaming\Microsoft\Teams",
+    r"AppData\Roaming\OpenVPN Connect", r"OpenVPN\config", r"AppData\Local\Syncthing", r"AppData\Roaming\.purple",
+    r"AppData\Roaming\Mattermost", r"AppData\Roaming\Electrum", r"AppData\Roaming\Bitcoin",
+    r"AppData\Roaming\Ethereum", r"AppData\Roaming\Exodus",
 )
 
 _WINDOWS_SYSTEM = (
     r"Windows\System32\config", r"Windows\System32\Microsoft\Protect", r"Windows\repair", r"Windows\NTDS",
     r"Windows\Panther", r"ProgramData\ssh", r"ProgramData\Microsoft\Crypto", r"ProgramData\Microsoft\Wlansvc",
-    r"ProgramData\Microsoft\Vault",
+    r"ProgramData\Microsoft\Vault", r"ProgramData\Tailscale", r"Windows\System32\Sysprep",
 )
 
 _STATE = {POSIX: ".local/state/sidewall", WINDOWS: r"AppData\Local\sidewall"}
