@@ -133,3 +133,22 @@ def test_nothing_is_looked_through_when_no_name_changed(cell: TokenCell, monkeyp
     finally:
         dll.trace = None
     assert calls == ["WaitForSingleObject"]
+
+
+def test_it_is_put_away_below_open_directories(cell: TokenCell, workspace: str, monkeypatch: pytest.MonkeyPatch
+                                               ) -> None:
+    """A path that leads through the workspace may lead elsewhere by then: only the volume's root is opened by one."""
+    by_path: list[str] = []
+    kernel = type(api.native().kernel32)
+    opens = kernel.CreateFileW
+
+    def opened_by(self: object, path: str, *values: object, **named: object) -> object:
+        by_path.append(path)
+        return opens(self, path, *values, **named)
+
+    run(cell, "cmd", "/c", "mkdir deep\\er\\.idea")
+    monkeypatch.setattr(kernel, "CreateFileW", opened_by)
+    monkeypatch.setattr(os, "rename", None)
+    (held,) = cell.settle()
+    assert held.action == "put back" and os.path.isdir(held.reason.rpartition("moved to ")[2])
+    assert by_path and {len(path.removeprefix("\\\\?\\")) for path in by_path} == {len("C:\\")}

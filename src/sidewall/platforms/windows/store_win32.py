@@ -150,6 +150,21 @@ class Win32Store:
         finally:
             _close(above)
 
+    def rename(self, path: str, name: str) -> None:
+        """Gives what is at a path (a link itself) another name in its directory.  Raises StoreError.
+
+        The directory is not empty and is held with all above it, so the path that it has by then is its own.
+        """
+        above, last = self._way(path)
+        try:
+            with self.below(above[-1], last, bits.DELETE | bits.FILE_READ_ATTRIBUTES, STAYING, path) as entry:
+                holder = self.api.kernel32.GetFinalPathNameByHandleW(above[-1]).rstrip("\\")
+                self.api.kernel32.RenameByHandle(entry, f"{holder}\\{name}")
+        except ApiError as error:
+            raise self.refused(error, path) from None
+        finally:
+            _close(above)
+
     def _size(self, handle: Handle) -> int:
         return int(self.api.kernel32.GetFileInformationByHandleEx(handle, FILE_STANDARD_INFO).EndOfFile)
 

@@ -4,8 +4,8 @@ Knows: notifications of changed names, which entries were there before.  Must no
 
 An access list cannot tell one new name in a directory from another, so deep in a writable tree a command can make
 ``.vscode``.  What was made so is renamed in its place, and said: nothing is lost, and nothing acts upon it.  That is
-done when no process of the cell runs: whoever runs could exchange a directory for a link between the look and the
-renaming.  When no name has changed since the last time, nothing is looked through.
+done when no process of the cell runs, so that what is found is what stays, and below open directories, since a command
+of another cell in the same workspace may run.  When no name has changed since the last time, nothing is looked through.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from sidewall.platforms.windows.constants_files import (
 from sidewall.platforms.windows.constants_process import WAIT_OBJECT_0
 from sidewall.platforms.windows.errors import ApiError
 from sidewall.platforms.windows.facts_below import MOST_DIRECTORIES, UNSEARCHED
+from sidewall.platforms.windows.store import StoreError
+from sidewall.platforms.windows.store_win32 import Win32Store
 from sidewall.platforms.windows.win32_paths import verbatim
 
 TYPE_CHECKING = False
@@ -90,11 +92,12 @@ class Watcher:
     def _put_away(self, path: str) -> Held:
         aside = f"{path}.sidewall-{os.urandom(4).hex()}"
         try:
-            os.rename(verbatim(path), verbatim(aside))
-        except OSError as error:
+            # A command of another cell may exchange a directory on the way for a link at any moment.
+            Win32Store(self._api).rename(path, aside.rpartition("\\")[2])
+        except StoreError as error:
             self._due = True
             return Held(action=NOTICED, path=path,
-                        reason=f"a protected name, made by a command, could not be put away: {error.strerror}")
+                        reason=f"a protected name, made by a command, could not be put away: {error.message}")
         return Held(action=PUT_AWAY, path=path, reason=f"a protected name, made by a command; moved to {aside}")
 
     def close(self) -> None:
