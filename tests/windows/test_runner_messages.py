@@ -28,7 +28,7 @@ PARTS = st.builds(
         groups=st.lists(st.tuples(SIDS, NUMBERS), max_size=3).map(tuple), flags=NUMBERS,
         disable=st.lists(SIDS, max_size=3).map(tuple), restricting=st.lists(SIDS, max_size=3).map(tuple),
         integrity=NUMBERS, privileges=st.lists(NAMES, max_size=2).map(tuple)),
-    job=st.builds(lambda **given: Job(**given), flags=NUMBERS, ui=NUMBERS, processes=NUMBERS,
+    job=st.builds(lambda **given: Job(**given), flags=NUMBERS, processes=NUMBERS,
                   memory_bytes=st.integers(0, 2**63 - 1)),
     desktop=st.none() | st.just(Desktop(station=f"D:P(A;;0x2037f;;;{ME})", desktop="D:P(A;;0x200ff;;;SY)")),
     environment=st.builds(lambda **given: Environment(**given), floor=PAIRS, forced=PAIRS,
@@ -37,7 +37,7 @@ PARTS = st.builds(
 ONE = Parts(
     recipe=TokenRecipe(base="account", user=ME, groups=((ME, 7),), flags=13, disable=(), restricting=(ME,),
                        default_dacl="D:(A;;GA;;;SY)", integrity=8192, privileges=("SeChangeNotifyPrivilege",)),
-    job=Job(flags=0x2400, ui=0xFF), desktop=Desktop(station="D:P", desktop="D:P"),
+    job=Job(flags=0x2400), desktop=Desktop(station="D:P", desktop="D:P"),
     environment=Environment(floor=(("a", "b"),), forced=()))
 
 

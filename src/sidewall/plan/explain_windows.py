@@ -105,8 +105,7 @@ def _desktop(step: steps.Desktop) -> Entry:
 def _job(step: steps.Job) -> Entry:
     bounds = [f"at most {step.processes} processes"] if step.processes else []
     bounds += [f"at most {size(step.memory_bytes)}"] if step.memory_bytes else []
-    return Entry(title="a job, killed when its owner ends" + "".join(f", {bound}" for bound in bounds),
-                 details=(f"UI restrictions {step.ui:#x}",))
+    return Entry(title="a job, killed when its owner ends" + "".join(f", {bound}" for bound in bounds))
 
 
 def _ownership(step: steps.Ownership) -> Entry:

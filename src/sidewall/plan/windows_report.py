@@ -212,8 +212,9 @@ def _token(policy: Policy, facts: WindowsFacts, tier: str) -> list[Guarantee]:
 
 
 def _desktop() -> Guarantee:
-    return _line("desktop", PARTIAL, "a window station and desktop of its own; UI limits of the job",
-                 "the shell can be asked over COM to open an address in the user's browser")
+    return _line("desktop", PARTIAL, "a window station and desktop of its own",
+                 "the shell can be asked over COM to open an address in the user's browser; the sandboxes of one logon "
+                 "session share a clipboard, which is not the user's")
 
 
 def _survivors(what: str) -> Guarantee:

@@ -37,12 +37,11 @@ ADVICE = (
 """Where nothing can refuse packets, programs are asked not to send any."""
 
 JOB_PROCESSES, JOB_MEMORY, JOB_NO_ERROR_BOX, JOB_KILL_ON_CLOSE = 0x8, 0x200, 0x400, 0x2000
-UI_ALL = 0xFF
-"""Handles, clipboard both ways, system parameters, display settings, global atoms, desktops, ending the session."""
-
-STATION_USE, STATION_ALL = 0x2037F, 0xF037F
-DESKTOP_USE, DESKTOP_ALL = 0x200FF, 0xF01FF
-"""``USE`` is without changing who may do what, without deleting and without switching to the desktop."""
+STATION_USE, STATION_ALL = 0x2033F, 0xF033F
+DESKTOP_USE, DESKTOP_ALL = 0x200FF, 0xF00FF
+"""``USE`` is without changing who may do what, and without deleting.  Nobody may end the logon session or switch to the
+desktop: to a write-restricted token these are no writes, so what the user has a command of his own token has too.  A
+process connects to both with as much as it may have, so what is left out keeps none from starting."""
 MODIFY, FULL, INHERIT = "0x1301bf", "FA", "OICI"
 KEEPERS = "(A;{0};FA;;;SY)(A;{0};FA;;;BA)"
 
@@ -116,4 +115,4 @@ def job(policy: Policy) -> Job:
     flags = JOB_KILL_ON_CLOSE | JOB_NO_ERROR_BOX
     flags |= JOB_PROCESSES if limits.processes else 0
     flags |= JOB_MEMORY if limits.memory_bytes else 0
-    return Job(flags=flags, ui=UI_ALL, processes=limits.processes, memory_bytes=limits.memory_bytes)
+    return Job(flags=flags, processes=limits.processes, memory_bytes=limits.memory_bytes)

@@ -172,11 +172,10 @@ class Desktop(Step):
 
 
 class Job(Step):
-    """One job object from the first instruction on: limit flags and UI restrictions as in ``winnt.h``, bounds (0:
-    none).  No breakaway is allowed."""
+    """One job object from the first instruction on: limit flags as in ``winnt.h``, bounds (0: none).  No breakaway is
+    allowed.  Each command has a job of its own in it, and a job within a job has no limits on windows."""
 
     flags: int
-    ui: int
     processes: int = 0
     memory_bytes: int = 0
 

@@ -216,9 +216,9 @@ def test_the_desktop(tier: str, kind: str, field: str) -> None:
     made: Desktop = of(plan, Desktop)[0]
     descriptor = sddl.parse(f"O:{ANN}G:{ANN}{getattr(made, field)}")
     token = result(of(plan, TokenRecipe)[0])
-    use = 0x37F if kind == "window_station" else 0xFF
+    use, ends = (0x33F, 0x40) if kind == "window_station" else (0xFF, 0x100)
     assert access_check(descriptor, token, use, mask.MAPPINGS[kind]).verdict == "granted"
-    for rights in (mask.WRITE_DAC, mask.WRITE_OWNER, mask.DELETE):
+    for rights in (mask.WRITE_DAC, mask.WRITE_OWNER, mask.DELETE, ends):
         assert access_check(descriptor, token, rights, mask.MAPPINGS[kind]).verdict == "denied"
 
 
@@ -228,7 +228,8 @@ def test_the_job() -> None:
     assert job.flags & 0x2000, "killed when its last handle closes"
     assert not job.flags & 0x1800, "nothing breaks away"
     assert job.flags & 0x8 and job.processes == 7 and job.flags & 0x200 and job.memory_bytes == 1 << 30
-    assert job.ui & 0xFF == 0xFF
+    # Each command has a job of its own within this one, and jobs nest only where neither limits windows.
+    assert set(job.to_dict()) - {"kind"} == {"flags", "processes", "memory_bytes"}
     none: Job = of(compiled(policy(limits=Limits(processes=0))), Job)[0]
     assert not none.flags & 0x208 and none.processes == none.memory_bytes == 0
 

@@ -114,7 +114,7 @@ def test_a_command_has_that_token(workspace: str) -> None:
 
 
 def test_a_job_says_what_it_forgets() -> None:
-    job, missing = jobs.make(WINDOWS, Job(flags=0x2008, ui=0, processes=5))
+    job, missing = jobs.make(WINDOWS, Job(flags=0x2008, processes=5))
     job.close()
     assert ("job-limits" in {one.facility for one in missing}) == on_wine()
 

@@ -261,8 +261,8 @@ def test_what_this_kernel_does_not_do_is_said_by_the_runner(workspace: str) -> N
     assert gone(runner_of(launcher)) and ledger.open == before
 
 
-def test_a_program_that_does_not_start_is_tried_without_limits_on_windows(workspace: str) -> None:
-    """The runner says that it cannot; the owner takes its limits back and asks again, and says what came."""
+def test_a_program_that_does_not_start_is_said(workspace: str) -> None:
+    """The runner says that it cannot, and the owner says what came."""
     without = "from sidewall.platforms.windows import process; process.SHELL = 'none.exe';"
     runs = ("import sys; from sidewall.platforms.windows import api, runner;"
             "sys.exit(runner.main(sys.argv[1:], api.native()))")

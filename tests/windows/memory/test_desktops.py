@@ -51,6 +51,7 @@ def test_cells_of_all_tiers_are_open_at_once_in_any_order(order: tuple[str, ...]
     assert [one.missing for one in made] == [()] * 6
     users = [Token(user=account, groups=()) for account in ACCOUNTS]
     users.append(Token(user=ANN, groups=(Group(sid=FACTS.logon, attributes=USUAL),)))
+    assert desktops.STATION_USE == windows_session.STATION_USE
     for token in users:
         assert may(windows, token, windows_session.STATION_USE)
     assert not any(may(windows, token, 0x40000) for token in users[:2]), "an account does not change who may use it"
@@ -63,12 +64,13 @@ def test_cells_of_all_tiers_are_open_at_once_in_any_order(order: tuple[str, ...]
 
 
 @pytest.mark.parametrize(("entry", "why"), [
-    ("(A;;0xf037f;;;S-1-5-21-9-9-9-1001)", "open to others"), ("(A;;0x6037f;;;WD)", "open to others"),
-    ("(A;;GA;;;WD)", "open to others"), ("(D;;0x1;;;WD)", "open to others"),
+    ("(A;;0xf033f;;;S-1-5-21-9-9-9-1001)", "open to others"), ("(A;;0x6037f;;;WD)", "open to others"),
+    ("(A;;GA;;;WD)", "open to others"), ("(A;;0x2037f;;;WD)", "open to others"),
+     ("(D;;0x1;;;WD)", "open to others"),
 ])
 def test_a_station_that_somebody_else_may_change_is_said(entry: str, why: str) -> None:
     windows = Windows()
-    windows.stations[STATION] = parse(f"D:P(A;;0xf037f;;;{ANN}){entry}")
+    windows.stations[STATION] = parse(f"D:P(A;;0xf033f;;;{ANN}){entry}")
     made = opened(windows, "token")
     made.close()
     assert [why in one.reason for one in made.missing] == [True]

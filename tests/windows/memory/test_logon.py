@@ -127,7 +127,7 @@ def test_set_up_makes_it_and_says_so_once(windows: Windows) -> None:
 
 def test_a_station_of_another_tier_lets_the_account_in_besides(windows: Windows) -> None:
     logon_sid = "S-1-5-5-0-4711"
-    windows.stations[STATION] = parse(f"D:P(A;;0xf037f;;;{ANN})(A;;0x2037f;;;{logon_sid})")
+    windows.stations[STATION] = parse(f"D:P(A;;0xf033f;;;{ANN})(A;;0x2033f;;;{logon_sid})")
     launch(windows).close()
     dacl = windows.stations[STATION].dacl
     assert dacl is not None

@@ -36,8 +36,21 @@ def test_a_number_of_the_plan(name: str, metadata: Metadata) -> None:
     assert compare_constant(name, NUMBERS[name], metadata) == []
 
 
-def test_every_right_of_the_user_interface_is_taken(metadata: Metadata) -> None:
-    words = "HANDLES READCLIPBOARD WRITECLIPBOARD SYSTEMPARAMETERS DISPLAYSETTINGS GLOBALATOMS DESKTOP EXITWINDOWS"
-    found = [metadata.constants(f"JOB_OBJECT_UILIMIT_{word}") for word in words.split()]
-    assert all(len(values) == 1 for values in found)
-    assert sum(int(value) for values in found for value in values) == windows_session.UI_ALL
+STATION = """ACCESSCLIPBOARD ACCESSGLOBALATOMS CREATEDESKTOP ENUMDESKTOPS ENUMERATE READATTRIBUTES READSCREEN
+    WRITEATTRIBUTES"""
+DESKTOP = "READOBJECTS CREATEWINDOW CREATEMENU HOOKCONTROL JOURNALRECORD JOURNALPLAYBACK ENUMERATE WRITEOBJECTS"
+
+
+@pytest.mark.parametrize(("use", "every", "words"), [
+    (windows_session.STATION_USE, windows_session.STATION_ALL, STATION),
+    (windows_session.DESKTOP_USE, windows_session.DESKTOP_ALL, DESKTOP),
+])
+def test_rights_of_windows(use: int, every: int, words: str, metadata: Metadata) -> None:
+    """Each by its name; left out are ending the session and switching to the desktop, and what changes the list."""
+    station = every == windows_session.STATION_ALL
+    names = [f"{'WINSTA' if station else 'DESKTOP'}_{word}" for word in words.split()]
+    found = [metadata.constants(name) for name in names]
+    assert all(len(values) == 1 for values in found), names
+    assert sum(int(value) for values in found for value in values) == use & 0xFFFF
+    left, = metadata.constants("WINSTA_EXITWINDOWS" if station else "DESKTOP_SWITCHDESKTOP")
+    assert every == use | 0xD0000 and not every & int(left)

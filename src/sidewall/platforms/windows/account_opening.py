@@ -51,7 +51,7 @@ class AccountOpening(Opening):
             user = tokens.read(self._api, token).user
         self._filters(user)
         # The whole cell, the runner too: the last handle is ours, so it ends with us.
-        self._job, lost = jobs.make(self._api, steps.Job(flags=KILL_ON_CLOSE | NO_ERROR_BOX, ui=0))
+        self._job, lost = jobs.make(self._api, steps.Job(flags=KILL_ON_CLOSE | NO_ERROR_BOX))
         self._missing += lost
         runner = self._runner = runner_owner.start(self._api, self._launch(accounts), self._job, user,
                                                    accounts.use_sid)
@@ -59,7 +59,7 @@ class AccountOpening(Opening):
                                    environment=variables)
         self._missing += runner.ask(says.SETUP, says.MADE, **runner_parts.told(parts))
         self._refuse_beyond()
-        self._try(runner, limits.ui, user, accounts.group_sid)
+        self._try(runner, user, accounts.group_sid)
         self._lists(lists)
         self._private()
         self._missing += [*runner.ask(says.TRIED, says.DONE), *self._tried_in()]
@@ -109,25 +109,9 @@ class AccountOpening(Opening):
             raise GuaranteeError(f"{len(lost)} of the account's {len(wanted.filters)} network filters are gone "
                                  f"({lost[0]})", guarantees=("network-egress",), hint=SETUP)
 
-    def _try(self, runner: Runner, ui: int, user: Sid, group: Sid) -> None:
-        """A program with the token, in the job with its limits on windows; without these, where that starts nothing.
-
-        The limits come only now: under them the runner could not have made a desktop.
-        """
-        assert self._job is not None
-        lost = jobs.limit_ui(self._api, self._job, ui) if ui else []
-        if lost:
-            # So it is when the logon service has put the runner into a job of its own already.
-            self._no_ui(lost[0].reason)
-        target = self._try_in(user, group)
-        try:
-            self._missing += runner.ask(says.TRY, says.TRYING, target=target)
-        except runner_owner.Unable:
-            if not ui or lost:
-                raise
-            jobs.limit_ui(self._api, self._job, 0)
-            self._no_ui("no program starts in a job with limits on windows and clipboard")
-            self._missing += runner.ask(says.TRY, says.TRYING, target=target)
+    def _try(self, runner: Runner, user: Sid, group: Sid) -> None:
+        """A program with the token, as every command will be started."""
+        self._missing += runner.ask(says.TRY, says.TRYING, target=self._try_in(user, group))
 
     def _undo_own(self) -> None:
         if self._runner is not None:

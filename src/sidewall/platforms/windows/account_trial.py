@@ -44,12 +44,12 @@ class StartTrial(AccountOpening):
             user = tokens.read(self._api, token).user
         # The program is one of the account's: it runs under the account's filters, or not at all.
         self._filters(user)
-        self._job, _ = jobs.make(self._api, steps.Job(flags=KILL_ON_CLOSE | NO_ERROR_BOX, ui=0))
+        self._job, _ = jobs.make(self._api, steps.Job(flags=KILL_ON_CLOSE | NO_ERROR_BOX))
         self._runner = runner_owner.start(self._api, self._launch(accounts), self._job, user, accounts.use_sid)
         parts = runner_parts.Parts(recipe=recipe, job=limits, desktop=step(self._plan, steps.Desktop),
                                    environment=variables)
         self._runner.ask(says.SETUP, says.MADE, **runner_parts.told(parts))
-        self._try(self._runner, limits.ui, user, accounts.group_sid)
+        self._try(self._runner, user, accounts.group_sid)
         self._runner.ask(says.TRIED, says.DONE)
 
 

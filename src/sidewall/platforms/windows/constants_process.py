@@ -81,7 +81,6 @@ JOB_OBJECT_MSG_JOB_MEMORY_LIMIT = 10
 
 JobObjectBasicAccountingInformation = 1
 JobObjectBasicProcessIdList = 3
-JobObjectBasicUIRestrictions = 4
 JobObjectAssociateCompletionPortInformation = 7
 JobObjectExtendedLimitInformation = 9
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.handles import Handle
 
-STATION_ACCESS, DESKTOP_ACCESS = 0xF037F, 0xF01FF
+STATION_ACCESS, DESKTOP_ACCESS = 0xF033F, 0xF00FF
+"""All but ending the session and switching to the desktop, which nobody is granted."""
 STATION_USE = STATION_ACCESS & ~(DELETE | WRITE_DAC | WRITE_OWNER)
 """What another cell's entry on the station may grant: using it, and not changing who may."""
 _switching = _thread.allocate_lock()

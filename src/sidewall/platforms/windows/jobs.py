@@ -14,17 +14,16 @@ from __future__ import annotations
 import os
 import time
 
-from sidewall.plan.windows_unenforced import JOB_KILL, JOB_LIMITS, JOB_UI, Unenforced
+from sidewall.plan.windows_unenforced import JOB_KILL, JOB_LIMITS, Unenforced
 from sidewall.platforms.windows.constants_process import (
     JOB_OBJECT_LIMIT_ACTIVE_PROCESS,
     JOB_OBJECT_LIMIT_JOB_MEMORY,
     JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
     PROCESS_QUERY_LIMITED_INFORMATION,
 )
-from sidewall.platforms.windows.errors import ApiError, Win32Error
+from sidewall.platforms.windows.errors import Win32Error
 from sidewall.platforms.windows.layouts_process import (
     JOBOBJECT_BASIC_ACCOUNTING_INFORMATION,
-    JOBOBJECT_BASIC_UI_RESTRICTIONS,
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION,
 )
 
@@ -54,7 +53,7 @@ def make(api: Api, step: Job) -> tuple[Handle, tuple[Unenforced, ...]]:
         if step.flags & JOB_OBJECT_LIMIT_JOB_MEMORY:
             limits.JobMemoryLimit = step.memory_bytes
         kernel.SetInformationJobObject(job, limits)
-        missing = [*_limits_missing(api, job, step), *_ui(api, job, step)]
+        missing = _limits_missing(api, job, step)
     except BaseException:
         job.close()
         raise
@@ -78,28 +77,6 @@ def _limits_missing(api: Api, job: Handle, step: Job) -> list[Unenforced]:
     if lost:
         missing.append(Unenforced(facility=JOB_LIMITS, reason=f"the job forgets its limit of {' and of '.join(lost)}"))
     return missing
-
-
-def _ui(api: Api, job: Handle, step: Job) -> list[Unenforced]:
-    if not step.ui:
-        return []
-    if api.kernel32.IsProcessInJob(None, None):
-        # Everything that we start is in our job too, and a job within a job is refused with such limits.
-        return [Unenforced(facility=JOB_UI, reason="the caller runs in a job itself, and a job within a job has no "
-                           "limits on windows and clipboard")]
-    return limit_ui(api, job, step.ui)
-
-
-def limit_ui(api: Api, job: Handle, ui: int) -> list[Unenforced]:
-    """Sets the limits on windows and clipboard (0: none); what of them is not there when they are read back."""
-    kernel = api.kernel32
-    lost = Unenforced(facility=JOB_UI, reason="the job forgets its limits on windows and clipboard")
-    try:
-        kernel.SetInformationJobObject(job, JOBOBJECT_BASIC_UI_RESTRICTIONS(ui))
-        got = kernel.QueryInformationJobObject(job, JOBOBJECT_BASIC_UI_RESTRICTIONS)
-    except ApiError:
-        return [lost]
-    return [] if got.UIRestrictionsClass == ui else [lost]
 
 
 def running(api: Api, job: Handle) -> int:
@@ -145,4 +122,4 @@ def end(api: Api, job: Handle) -> bool:
     return True
 
 
-__all__ = ["KILLED", "console_hosts", "end", "limit_ui", "make", "running"]
+__all__ = ["KILLED", "console_hosts", "end", "make", "running"]

@@ -12,7 +12,6 @@ from sidewall.platforms.windows.constants_process import (
     JobObjectAssociateCompletionPortInformation,
     JobObjectBasicAccountingInformation,
     JobObjectBasicProcessIdList,
-    JobObjectBasicUIRestrictions,
     JobObjectExtendedLimitInformation,
 )
 from sidewall.platforms.windows.handles import Handle
@@ -47,7 +46,6 @@ BOOL GetQueuedCompletionStatus(HANDLE CompletionPort, DWORD* lpNumberOfBytesTran
 
 CLASSES: dict[type[ctypes.Structure], int] = {
     layouts.JOBOBJECT_BASIC_ACCOUNTING_INFORMATION: JobObjectBasicAccountingInformation,
-    layouts.JOBOBJECT_BASIC_UI_RESTRICTIONS: JobObjectBasicUIRestrictions,
     layouts.JOBOBJECT_ASSOCIATE_COMPLETION_PORT: JobObjectAssociateCompletionPortInformation,
     layouts.JOBOBJECT_EXTENDED_LIMIT_INFORMATION: JobObjectExtendedLimitInformation,
 }

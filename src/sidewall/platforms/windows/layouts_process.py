@@ -107,12 +107,6 @@ class JOBOBJECT_EXTENDED_LIMIT_INFORMATION(Structure):
     ]
 
 
-class JOBOBJECT_BASIC_UI_RESTRICTIONS(Structure):
-    """What of the desktop a job's processes may not touch."""
-
-    _fields_ = [("UIRestrictionsClass", c_uint32)]
-
-
 class JOBOBJECT_BASIC_ACCOUNTING_INFORMATION(Structure):
     """Processor time and processes of a job."""
 

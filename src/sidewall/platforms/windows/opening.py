@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from sidewall.errors import GuaranteeError, MachineError
 from sidewall.plan import windows_steps as steps
-from sidewall.plan.guarantees import unmet
 from sidewall.plan.steps import Watch
-from sidewall.plan.windows_unenforced import JOB_UI, RESTRICTING, Unenforced, beyond, lower
+from sidewall.plan.windows_unenforced import RESTRICTING, Unenforced, beyond
 from sidewall.platforms.contract import Held
 from sidewall.platforms.windows.opened import undo_all
 
@@ -66,15 +65,6 @@ class Opening:
         self._place.close()
         self._place = None
         return missing
-
-    def _no_ui(self, reason: str) -> None:
-        """The job has no limits on windows and clipboard; what the plan says of that is lowered."""
-        lost = (Unenforced(facility=JOB_UI, reason=reason),)
-        report = lower(self._plan.guarantees, lost, self._plan.tier)
-        if unmet(report):
-            self._missing += lost
-            self._refuse_beyond()
-        self._plan = self._plan.replace(guarantees=report)
 
     def _refuse_beyond(self) -> None:
         """Nothing runs with less than the plan says."""

@@ -59,8 +59,7 @@ class WindowsHands:
             else:
                 self._desktop = made
                 missing += made.missing
-        # It lies in the job that the owner made, and a job within a job has no limits on windows.
-        self._job, lost = jobs.make(self._api, parts.job.replace(ui=0))
+        self._job, lost = jobs.make(self._api, parts.job)
         return (*missing, *lost)
 
     def probe(self, target: str) -> tuple[Unenforced, ...]:

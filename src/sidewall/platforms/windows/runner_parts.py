@@ -37,7 +37,7 @@ SHAPES: dict[type[Record], dict[str, Check]] = {
         "flags": CODE, "disable": _SIDS, "restricting": _SIDS, "default_dacl": text(), "integrity": CODE,
         "privileges": _NAMES,
     },
-    Job: {"flags": CODE, "ui": CODE, "processes": CODE, "memory_bytes": _BYTES},
+    Job: {"flags": CODE, "processes": CODE, "memory_bytes": _BYTES},
     Desktop: {"station": text(), "desktop": text()},
     Environment: {"floor": _PAIRS, "forced": _PAIRS, "own": _NAMES, "temporary": _NAMES, "safe": several(text(), MOST)},
 }

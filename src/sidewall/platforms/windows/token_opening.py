@@ -82,29 +82,12 @@ class TokenOpening(Opening):
         target = self._try_in(recipe.user, recipe.user)
         desktop = self._surroundings.name if self._surroundings else None
 
-        def start(token: Handle, job: Handle | None) -> Probe:
-            assert job is not None
-            return probe.Probe(api, token, recipe, job, desktop, target, variables, system)
-
+        assert self._job is not None
         try:
-            self._probe = start(self._token, self._job)
-        except OSError:
-            # The reference leaves open whether a job may lie in one that limits windows.
-            self._without_ui()
-            try:
-                self._probe = start(self._token, self._job)
-            except OSError as error:
-                raise MachineError(f"no program starts with the sandbox's token: {error.strerror}",
-                                   hint="try --tier token; `sidewall doctor` looks at the machine") from error
-
-    def _without_ui(self) -> None:
-        """Another job, without limits on windows and clipboard; what the plan says of that is lowered."""
-        limits = step(self._plan, steps.Job)
-        assert limits is not None and self._job is not None
-        self._job.close()
-        self._job = None
-        self._job, _ = jobs.make(self._api, limits.replace(ui=0))
-        self._no_ui("no program starts in a job with limits on windows and clipboard")
+            self._probe = probe.Probe(api, self._token, recipe, self._job, desktop, target, variables, system)
+        except OSError as error:
+            raise MachineError(f"no program starts with the sandbox's token: {error.strerror}",
+                               hint="try --tier token; `sidewall doctor` looks at the machine") from error
 
     def _undo_own(self) -> None:
         if self._probe is not None:
