@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -65,13 +66,16 @@ def test_what_this_machine_sends_arrives(servers: list[SocketListener], kind: in
             arrives(server, b"from " + source.encode() + b".")
 
 
-def test_a_stranger_is_not_even_answered(servers: list[SocketListener]) -> None:
+def test_a_stranger_is_not_even_answered_where_the_kernel_filters(servers: list[SocketListener]) -> None:
+    with socket.socket() as asking:
+        filters = listeners.only_from(asking, frozenset((OWN,)))
     server = serve(servers, STREAM)
     with socket.socket() as line:
         line.bind((STRANGE, 0))
-        line.settimeout(0.3)
-        with pytest.raises(TimeoutError):
+        line.settimeout(0.3 if filters else SECONDS)
+        with pytest.raises(TimeoutError if filters else ConnectionResetError):
             line.connect((OWN, server.port))
+            line.recv(1)
     with client(STREAM, server) as line:
         line.sendall(b"friend")
         arrives(server, b"friend")
@@ -86,17 +90,34 @@ def test_a_strangers_datagram_is_dropped(servers: list[SocketListener]) -> None:
     assert b"stranger" not in server.heap()
 
 
-def test_without_a_filter_a_stranger_is_dropped_unread(servers: list[SocketListener],
-                                                       monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listeners, "_only_from", lambda *_: None)
+def test_without_a_filter_a_stranger_is_dropped_at_once_and_unread(servers: list[SocketListener],
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners, "only_from", lambda *_: False)
+    threads = threading.active_count()
     streams, datagrams = serve(servers, STREAM), serve(servers, DATAGRAM)
     with client(STREAM, streams, STRANGE) as strange, client(DATAGRAM, datagrams, STRANGE) as other:
-        strange.sendall(b"stranger")
+        with pytest.raises(ConnectionResetError):
+            strange.recv(1)
         other.sendall(b"stranger")
-        with client(DATAGRAM, datagrams) as line:
+        with client(DATAGRAM, datagrams) as line, client(STREAM, streams) as stream:
             line.sendall(b"friend")
             arrives(datagrams, b"friend")
-        assert b"stranger" not in streams.heap() + datagrams.heap()
+            stream.sendall(b"friend")
+            arrives(streams, b"friend")
+    assert b"stranger" not in streams.heap() + datagrams.heap()
+    assert threading.active_count() == threads + 1
+    streams.close()
+    assert threading.active_count() == threads
+
+
+def test_what_a_stranger_says_is_not_taken(servers: list[SocketListener], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners, "only_from", lambda *_: False)
+    monkeypatch.setattr(listeners, "_Door", lambda *_: None)
+    server = serve(servers, STREAM)
+    with client(STREAM, server, STRANGE) as strange:
+        strange.sendall(b"stranger")
+        time.sleep(0.02)
+        assert b"stranger" not in server.heap()
         with pytest.raises(ConnectionResetError):
             strange.recv(1)
 

@@ -5,20 +5,24 @@ Knows: sockets, from which addresses the machine itself sends.  Must not know: w
 A socket at the machine's own address can be reached from its network.  Nothing narrower can be had: to its own address
 a machine sends by way of the loopback interface, but bound to that (SO_BINDTODEVICE) a socket gets nothing, since
 Linux counts such packets as the address's own interface's.  So a filter drops what comes from elsewhere before it is
-answered, and where there are no such filters what was accepted is dropped unread.
+answered; where that may not be (an ordinary user's streams on new kernels; Windows) a thread drops, at once and
+unread, what was accepted.
 Follows: socket(7), Linux' networking/filter.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
 import sys
 import threading
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Protocol
 else:
     Protocol = object
@@ -51,14 +55,15 @@ class SocketListener:
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
         self._heap = b""
+        self._door: _Door | None = None
         self._socket = socket.socket(family, kind)
         try:
             self._socket.setblocking(False)
-            if peers and sys.platform == "linux":
-                _only_from(self._socket, peers)
+            open_to_all = bool(peers) and not only_from(self._socket, peers)
             self._bind(address)
             if kind == socket.SOCK_STREAM:
                 self._socket.listen(64)
+                self._door = _Door(self._socket, self.heap) if open_to_all else None
         except BaseException:
             self._socket.close()
             raise
@@ -137,8 +142,30 @@ class SocketListener:
             self._heap += data + b"\n"
 
     def close(self) -> None:
+        if self._door is not None:
+            self._door.close()
         for line in (*self._open, self._socket):
             line.close()
+
+
+class _Door:
+    """A thread that calls ``open`` whenever somebody knocks at a listening socket."""
+
+    def __init__(self, listening: socket.socket, open: Callable[[], object]) -> None:
+        self._stop, self._told = socket.socketpair()
+        self._thread = threading.Thread(target=self._keep, args=(listening, open), name="sidewall-door", daemon=True)
+        self._thread.start()
+
+    def _keep(self, listening: socket.socket, open: Callable[[], object]) -> None:
+        while self._told not in select.select([listening, self._told], [], [])[0]:
+            open()
+            time.sleep(_BETWEEN_LOOKS)
+
+    def close(self) -> None:
+        """Idempotent; the thread is gone afterwards."""
+        self._stop.close()
+        self._thread.join()
+        self._told.close()
 
 
 def own_address() -> str:
@@ -162,8 +189,10 @@ def _source(target: str) -> str:
             return ""
 
 
-def _only_from(receiving: socket.socket, peers: frozenset[str]) -> None:
-    """Has the kernel drop packets from all other addresses, where it can; a stream is not even answered then."""
+def only_from(receiving: socket.socket, peers: frozenset[str]) -> bool:
+    """Has the kernel drop packets from all other addresses, so that a stream is not even answered; whether it does."""
+    if sys.platform != "linux":
+        return False
     import ctypes
 
     numbers = [int.from_bytes(socket.inet_aton(peer), "big") for peer in peers]
@@ -173,7 +202,8 @@ def _only_from(receiving: socket.socket, peers: frozenset[str]) -> None:
     try:
         receiving.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HP", len(program), ctypes.addressof(code)))
     except OSError:
-        return
+        return False
+    return True
 
 
 _ATTACH_FILTER = 26
@@ -184,3 +214,4 @@ _SOURCE = 0xFFF00000 + 12
 _AT_ONCE = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
 """Closing says nothing but that it is over."""
 _MOST_DATAGRAMS = 10_000
+_BETWEEN_LOOKS = 0.002
