@@ -10,9 +10,11 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sidewall.platforms.linux import watch_aside, watch_search
 from sidewall.platforms.linux.watch import Watcher
 
 NAMES = (".claude", ".envrc", ".mcp.json", ".vscode", "sidewall.toml")
@@ -116,3 +118,29 @@ def quarantined(tmp_path: Path) -> Callable[[], dict[str, str]]:
         return found
 
     return read
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was looked through since: a root, or a directory aside."""
+    found: list[str] = []
+
+    def counted(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*words: Any, **named: Any) -> Any:
+            found.append(name)
+            return real(*words, **named)
+
+        return call
+
+    monkeypatch.setattr(watch_search, "survey", counted("root", watch_search.survey))
+    monkeypatch.setattr(watch_aside, "aside", counted("aside", watch_aside.aside))
+    monkeypatch.setattr(watch_aside, "SLICE_SECONDS", 60.0)
+    return found
+
+
+@pytest.fixture
+def tree(workspace: Path) -> Path:
+    for name in ("a/b/c", "d/e", "node_modules/x/lib", "node_modules/y", "looks/objects", "looks/refs"):
+        (workspace / name).mkdir(parents=True)
+    (workspace / "a/file").write_text("one\n")
+    return workspace

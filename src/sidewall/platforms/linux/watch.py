@@ -147,7 +147,7 @@ class Watcher:
         anyway."""
         from sidewall.platforms.linux import watch_fresh, watch_quarantine, watch_restore, watch_search  # noqa: F401
 
-        self._stop_listening()
+        self._stop_listening(wait=False)
 
     def compare(self, final: bool = False) -> tuple[Held, ...]:
         """Puts back what changed since the cell was made, and says what was done.
@@ -228,7 +228,7 @@ class Watcher:
 
     def close(self) -> None:
         """Releases descriptors.  Idempotent."""
-        self._stop_listening()
+        self._stop_listening(wait=True)
         for root in self._roots:
             root.close()
         self._roots = []
@@ -236,11 +236,11 @@ class Watcher:
             self._quarantine.close()
             self._quarantine = None
 
-    def _stop_listening(self) -> None:
+    def _stop_listening(self, *, wait: bool) -> None:
         if self._search is not None:
             # Not while another thread listens: by then the number may be another file's.
             with self._looking:
-                self._search.stop_listening()
+                self._search.stop_listening(wait=wait)
 
     def _record(self, root: Root, recorder: Recorder) -> None:
         root.before = survey(root.fd, self._names, made=listings.made(root.path, frozenset((*self._names, ".git"))))

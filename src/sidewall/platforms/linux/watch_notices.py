@@ -234,22 +234,47 @@ class Notices:
         with _process.lock:
             _process.watches -= len(watches)
 
-    def close(self) -> None:
-        """Stops listening.  The kernel takes some milliseconds for it.  Idempotent."""
+    def close(self, *, wait: bool = True) -> None:
+        """Stops listening.  For that the kernel needs some milliseconds: unless that is waited for, the call returns
+        while a thread of its own is in the kernel for it.  Idempotent."""
         with _process.lock:
             if self in _process.open:
                 _process.open.discard(self)
                 _process.watches -= len(self._watches)
-        self.drop()
+        fd = self._forgotten()
+        if fd < 0:
+            return
+        if not wait:
+            begun = _thread.allocate_lock()
+            begun.acquire()
+            try:
+                _thread.start_new_thread(_close, (fd, begun))
+                begun.acquire()
+                return
+            except RuntimeError:
+                # There can be no more threads.
+                pass
+        os.close(fd)
 
     def drop(self) -> None:
-        """Lets go of the descriptors."""
-        self._watches = set()
-        for fd in (self._fd, self._mounts):
-            if fd >= 0:
-                os.close(fd)
+        """Lets go of the descriptors in a copy of the process, which takes no time: the original has them too."""
+        fd = self._forgotten()
+        if fd >= 0:
+            os.close(fd)
+
+    def _forgotten(self) -> int:
+        fd, mounts = self._fd, self._mounts
         self._fd = self._mounts = -1
+        self._watches = set()
         self._stirred = True
+        if mounts >= 0:
+            os.close(mounts)
+        return fd
+
+
+def _close(fd: int, begun: _thread.LockType) -> None:
+    begun.release()
+    os.close(fd)
 
 
 def _allowed(name: str) -> int:

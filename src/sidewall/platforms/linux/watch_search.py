@@ -103,7 +103,7 @@ class Search:
                     kept.update([heard[0] for heard in (*found.heard.values(), *found.heard_before.values())])
         if self._in_vain < _MOST_IN_VAIN and self._notices.begin(kept):
             return self._notices
-        self.stop_listening()
+        self.stop_listening(wait=False)
         return None
 
     def _remember(self, anything: bool, notices: Notices | None) -> None:
@@ -118,12 +118,12 @@ class Search:
         self._quiet = certain and not anything and all(others.quiet for others in self._rounds) and all(
             len(each.heard) == len(each.searched) for each in found)
 
-    def stop_listening(self) -> None:
-        """Lets go of the notices, for good.  Idempotent."""
+    def stop_listening(self, *, wait: bool = True) -> None:
+        """Lets go of the notices, for good; ``wait``: until the kernel has done that.  Idempotent."""
         self._quiet = False
         self._in_vain = _MOST_IN_VAIN
         if self._notices is not None:
-            self._notices.close()
+            self._notices.close(wait=wait)
             self._notices = None
 
     def deal(self, restorer: Restorer, cleaner: Cleaner, *, calm: bool) -> None:
