@@ -84,9 +84,15 @@ def read() -> dict[str, Any]:
 
 
 WORKFLOW = read()
-JOB = WORKFLOW["jobs"]["windows"]
+JOB, ORDINARY = WORKFLOW["jobs"]["windows"], WORKFLOW["jobs"]["ordinary"]
 COMMANDS = [line.strip() for step in JOB["steps"] for line in step.get("run", "").splitlines()
             if line.strip().startswith("python ")]
+
+
+# What a standard user runs stands in single quotes, after the exit code that it must have.
+HIS = re.findall(r"@\(\d+, '(.+)'\)", "\n".join(step.get("run", "") for step in ORDINARY["steps"]))
+FOR_HIM = [line.strip() for step in ORDINARY["steps"] for line in step.get("run", "").splitlines()
+           if line.strip().startswith("python -m sidewall ")]
 
 
 def test_the_matrix_is_whole() -> None:
@@ -102,7 +108,7 @@ def test_the_pythons_are_those_of_the_package() -> None:
 
 
 def test_every_step_is_a_command_or_an_action_and_none_is_passed_over_in_silence() -> None:
-    for step in JOB["steps"]:
+    for step in (*JOB["steps"], *ORDINARY["steps"]):
         assert ("run" in step) != ("uses" in step)
         assert not step.get("continue-on-error")
         # A step that failed fails the job; the others are run nevertheless, for what they tell.
@@ -118,7 +124,15 @@ def test_every_module_that_is_called_exists() -> None:
     assert set(called) - ours == {"pip", "pytest", "sidewall"}
 
 
-@pytest.mark.parametrize("line", [line for line in COMMANDS if " -m sidewall " in line])
+def test_a_standard_user_runs_what_an_administrator_set_up_and_it_is_removed() -> None:
+    assert [line.split()[3] for line in FOR_HIM] == ["setup", "uninstall"]
+    assert all("--for-user" in line for line in FOR_HIM)
+    assert [line.split()[2] for line in HIS] == ["run", "run", "verify", "status"]
+    assert all("--tier account" in line for line in HIS[:3])
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if " -m sidewall " in line] + FOR_HIM
+                         + [f"python {line}" for line in HIS])
 def test_every_verb_and_option_exists(line: str) -> None:
     name, *words = shlex.split(line)[3:]
     (verb,) = [verb for verb in VERBS if verb.name == name]

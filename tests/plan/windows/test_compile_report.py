@@ -189,6 +189,9 @@ def test_the_page_says_the_same(name: str) -> None:
     (row,) = re.findall(rf"^\| Windows `{name}` \|(.*)\|$", page, re.MULTILINE)
     told = [found[0] if (found := re.findall(r"\*\*(\w+)\*\*", cell)) else "" for cell in row.split(" | ")]
     assert told == [LEVELS[tier][name] for tier in ("account", "token", "token-strict")]
+    for cell in row.split(" | "):
+        (ways,) = re.findall(r"^ ?\*\*\w+\*\* \[([\w, ]+)\]", cell)
+        assert ways.startswith("model") and set(ways.split(", ")) <= {"model", "metadata", "Samba", "Wine", "Windows"}
 
 
 @pytest.mark.parametrize("tier", LEVELS)
