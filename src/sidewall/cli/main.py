@@ -99,6 +99,10 @@ def prepared() -> Backend:
 
     # One command and then the end: collecting cycles would only look through everything that is imported.
     gc.disable()
+    if sys.platform != "win32":
+        from sidewall import bytecode
+
+        bytecode.install()
     from sidewall.platforms import detect
 
     detect.prepare(fork=True)
