@@ -6,11 +6,17 @@ must help it to nothing.
 
 from __future__ import annotations
 
+import _thread
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from tests.plan.windows import machines
 
+from sidewall.errors import MachineError
 from sidewall.nt import wellknown as known
 from sidewall.nt.access_check import access_check
+from sidewall.nt.acl import Acl
 from sidewall.nt.descriptor import SecurityDescriptor
 from sidewall.nt.mask import MAPPINGS, READ_CONTROL
 from sidewall.nt.sddl import parse
@@ -18,7 +24,10 @@ from sidewall.nt.sid import Sid
 from sidewall.nt.token import Group, Token
 from sidewall.plan.windows_steps import ACCOUNT, Accounts, TokenRecipe
 from sidewall.plan.windows_token import USUAL, result
-from sidewall.platforms.windows import runner_guard, runner_pipe, selftest
+from sidewall.platforms.windows import runner_guard, runner_pipe, selftest, tokens
+from sidewall.platforms.windows.errors import failure
+from sidewall.platforms.windows.handles import Handle
+from sidewall.platforms.windows.prototypes import WIN32
 
 PLAN = machines.compiled(tier=ACCOUNT)
 RECIPE: TokenRecipe = machines.of(PLAN, TokenRecipe)[0]
@@ -98,3 +107,86 @@ def test_a_kernel_without_restricting_sids_is_found_out_in_this_tier_too() -> No
     assert "restricting" in found(without)
     assert found(COMMAND) == set()
     assert ACCOUNTS.group_sid in {sid for sid, _ in RECIPE.groups}
+
+
+class Threads:
+    """A process of the account whose threads were born before its first line, with these lists; every opening is asked
+    of the model."""
+
+    def __init__(self, *lists: str, keeps: bool = False, owner: Sid = RECIPE.user) -> None:
+        own = _thread.get_native_id()
+        self.lists = {own + 1 + number: owned(sddl, owner) for number, sddl in enumerate(lists)}
+        self.keeps = keeps
+
+    def Threads(self, process_id: int) -> tuple[int, ...]:
+        return (_thread.get_native_id(), *self.lists, 999_999_999)
+
+    def OpenThread(self, access: int, number: int) -> Handle:
+        target = str(number)
+        if number not in self.lists:
+            raise failure("OpenThread", WIN32, runner_guard.NO_SUCH_THREAD, target=target)
+        if not access_check(self.lists[number], RUNNER, access, MAPPINGS["thread"]).certain:
+            raise failure("OpenThread", WIN32, runner_guard.DENIED, target=target)
+        return Handle(number, lambda value: None, f"thread {number}")
+
+    def GetKernelObjectSecurity(self, thread: Handle, which: int) -> bytes:
+        return SecurityDescriptor(dacl=self.lists[thread.value].dacl).to_bytes()
+
+    def SetKernelObjectSecurity(self, thread: Handle, which: int, data: bytes) -> None:
+        if not self.keeps:
+            self.lists[thread.value] = self.lists[thread.value].replace(dacl=SecurityDescriptor.from_bytes(data).dacl)
+
+
+class Standing:
+    """The same process's token, which takes what it is given."""
+
+    def __init__(self, threads: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.kernel32, self.advapi32 = threads, self
+        self.given = Acl()
+        self.GetKernelObjectSecurity = threads.GetKernelObjectSecurity
+        self.SetKernelObjectSecurity = threads.SetKernelObjectSecurity
+        monkeypatch.setattr(tokens, "own", lambda api: Handle(7, lambda value: None, "a token"))
+        monkeypatch.setattr(tokens, "read", lambda api, token: SimpleNamespace(dacl=self.given))
+
+    def SetTokenDefaultDacl(self, token: Handle, data: bytes) -> None:
+        self.given = Acl.from_bytes(data)
+
+
+BORN_OPEN = f"D:(A;;0x1fffff;;;{RECIPE.user})(A;;0x1fffff;;;SY)"
+BORN_CLOSED = f"D:(A;;0x1fffff;;;SY)(A;;0x1fffff;;;{USER})(A;;RC;;;OW)"
+
+
+def test_threads_that_were_born_before_the_first_line_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that the owner closed beforehand keep the runner itself out, too: that is no fault.  Which of the two it is
+    depends on what the system lets the owner do with the account's token."""
+    threads = Threads(BORN_OPEN, BORN_CLOSED)
+    there: Any = Standing(threads, monkeypatch)
+    runner_guard.Guard(there, USER).close()
+    assert [allowed(COMMAND, one, "thread") for one in threads.lists.values()] == [READ_CONTROL] * 2
+
+
+@pytest.mark.parametrize("sddl", ["D:(A;;RC;;;OW)", "D:(A;;0x1fffff;;;SY)(A;;0x121848;;;BA)(A;;RC;;;OW)"])
+@pytest.mark.parametrize("owner", [RECIPE.user, known.SYSTEM])
+def test_a_thread_that_somebody_else_made_is_no_fault(monkeypatch: pytest.MonkeyPatch, owner: Sid, sddl: str) -> None:
+    """A virus scanner's: its list cannot be read then, and need not be."""
+    threads = Threads(BORN_CLOSED, sddl, owner=owner)
+    there: Any = Standing(threads, monkeypatch)
+    runner_guard.Guard(there, USER).close()
+    assert all(allowed(COMMAND, one, "thread") & ~READ_CONTROL == 0 for one in threads.lists.values())
+
+
+@pytest.mark.parametrize("right", runner_guard.RIGHTS)
+@pytest.mark.parametrize("whom", [str(RECIPE.user), "OW", str(ACCOUNTS.group_sid), "WD"])
+def test_a_thread_that_is_open_and_cannot_be_closed_stops_it(monkeypatch: pytest.MonkeyPatch, right: int, whom: str
+                                                             ) -> None:
+    """Nor one whose list may be written, and stays as it is."""
+    sddl = f"D:(A;;0x1fffff;;;SY)(A;;{right:#x};;;{whom})" + ("" if whom == "OW" else "(A;;RC;;;OW)")
+    there: Any = Standing(Threads(BORN_CLOSED, sddl, keeps=True), monkeypatch)
+    with pytest.raises(MachineError, match="could take it over"):
+        runner_guard.Guard(there, USER)
+
+
+def test_a_thread_that_keeps_its_list_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    there: Any = Standing(Threads(BORN_OPEN, keeps=True), monkeypatch)
+    with pytest.raises(MachineError, match="keeps another access list"):
+        runner_guard.Guard(there, USER)

@@ -20,6 +20,7 @@ import os
 
 from sidewall.errors import MachineError
 from sidewall.nt.acl import Acl
+from sidewall.nt.descriptor import SecurityDescriptor
 from sidewall.nt.mask import READ_CONTROL, WRITE_DAC
 from sidewall.nt.sddl import parse
 from sidewall.nt.sid import Sid
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
 
     from sidewall.platforms.windows.api import Api
 
-NO_SUCH_THREAD = 87
+DENIED, NO_SUCH_THREAD = 5, 87
 EVERY = 0x1FFFFF
 """Every right on a process or on a thread."""
+RIGHTS = tuple([1 << bit for bit in range(21) if 1 << bit != READ_CONTROL])
+"""Each by itself but reading the list, which is of no use to a command."""
 OPEN = 67
 """Exit code of a runner that could not close itself again; everything in its job ends with it."""
 
@@ -57,7 +60,8 @@ class Guard:
     def __init__(self, api: Api, owner: Sid) -> None:
         """Closes what there is and what will be made.  The owner has closed process and first thread.
 
-        The loader makes threads before a program comes to its first line.  Raises MachineError.
+        The loader makes threads before a program comes to its first line; whether they are closed by then depends on
+        what the owner may do with the account's token.  Raises MachineError.
         """
         self._api = api
         self._own = parse(default_for(owner)).dacl or Acl()
@@ -75,16 +79,48 @@ class Guard:
         self._api.advapi32.SetTokenDefaultDacl(self._token, dacl.to_bytes())
 
     def _threads(self, owner: Sid) -> None:
-        descriptor = parse(guarded(owner)).to_bytes()
+        meant = parse(guarded(owner))
         for number in self._api.kernel32.Threads(os.getpid()):
             if number == _thread.get_native_id():
                 continue
             try:
-                with self._api.kernel32.OpenThread(READ_CONTROL | WRITE_DAC, number) as thread:
-                    self._api.advapi32.SetKernelObjectSecurity(thread, DACL_SECURITY_INFORMATION, descriptor)
+                self._close_thread(number, meant)
             except ApiError as error:
                 if error.code != NO_SUCH_THREAD:
                     raise
+
+    def _close_thread(self, number: int, meant: SecurityDescriptor) -> None:
+        """Raises MachineError for one that stays open."""
+        kernel, advapi = self._api.kernel32, self._api.advapi32
+        try:
+            thread = kernel.OpenThread(READ_CONTROL | WRITE_DAC, number)
+        except ApiError as error:
+            if error.code != DENIED:
+                raise
+            self._closed_already(number)
+            return
+        with thread:
+            advapi.SetKernelObjectSecurity(thread, DACL_SECURITY_INFORMATION, meant.to_bytes())
+            dacl = SecurityDescriptor.from_bytes(advapi.GetKernelObjectSecurity(thread, DACL_SECURITY_INFORMATION)).dacl
+        if dacl is None or meant.dacl is None or dacl.aces != meant.dacl.aces:
+            raise MachineError(f"thread {number} of the runner keeps another access list than it was given: commands "
+                               "of the sandbox could take it over")
+
+    def _closed_already(self, number: int) -> None:
+        """Asks the kernel for each right by itself: what the whole token is denied no restricted copy of it is granted.
+
+        So it is with the loader's threads where the owner could set this token's list before the first instruction,
+        and with a thread that the system or a virus scanner made.  Raises MachineError for one that is open.
+        """
+        for right in RIGHTS:
+            try:
+                self._api.kernel32.OpenThread(right, number).close()
+            except ApiError as error:
+                if error.code != DENIED:
+                    raise
+            else:
+                raise MachineError(f"thread {number} of the runner cannot be closed, and is open for {right:#x}: "
+                                   "commands of the sandbox could take it over")
 
     def lifted(self, sddl: str) -> Lifted:
         """A context in which new objects get this default list instead."""
