@@ -110,6 +110,9 @@ def accept(api: Api, pipe: Handle, process: Handle, process_id: int) -> int:
     """
     kernel, deadline, others = api.kernel32, time.monotonic() + CONNECT_SECONDS, 0
     while True:
+        if others and time.monotonic() > deadline:  # whoever may open the pipe may come again and again
+            raise MachineError(f"the sandbox's runner (process {process_id}) does not come to its pipe, and others did "
+                               f"{others} times", hint="close other sandboxes: a command of one of them keeps it busy")
         try:
             pending = kernel.StartConnect(pipe)
         except ApiError as error:
@@ -143,7 +146,7 @@ def ended(api: Api, process: Handle) -> MachineError:
         told = failure("the start of the sandbox's runner", STATUS, code)
         return MachineError(told.message, hint=told.hint or "`sidewall doctor` looks at the machine")
     return MachineError(f"the sandbox's runner ended with exit code {code} before it could be used",
-                        hint="look whether a policy or a virus scanner stops python.exe")
+                        hint="look whether a policy or a virus scanner stops pythonw.exe")
 
 
 def user_of_client(api: Api, pipe: Handle) -> Sid:
