@@ -18,8 +18,10 @@ if sys.platform != "win32":
     pytest.skip("a Windows Python is needed", allow_module_level=True)
 
 from sidewall.errors import MachineError
+from sidewall.nt.sddl import parse
 from sidewall.nt.sid import Sid
 from sidewall.platforms.windows import (
+    accounts,
     credentials,
     elevated,
     exchange,
@@ -31,6 +33,11 @@ from sidewall.platforms.windows import (
     status,
 )
 from sidewall.platforms.windows.constants_process import CREATE_SUSPENDED
+from sidewall.platforms.windows.constants_security import (
+    DACL_SECURITY_INFORMATION,
+    PROTECTED_DACL_SECURITY_INFORMATION,
+    SE_REGISTRY_KEY,
+)
 from sidewall.platforms.windows.credentials import Credential, Unreadable
 from sidewall.platforms.windows.errors import ApiError, Win32Error
 from sidewall.platforms.windows.machine import Caller, Machine
@@ -106,12 +113,38 @@ def test_the_ledger() -> None:
         ledger.remember(registry, OTHER, Sid("S-1-5-21-1-2-3-1012"))
         ledger.remember(registry, OTHER, Sid("S-1-5-21-1-2-3-1011"))
         assert ledger.made(registry, OTHER) == (Sid("S-1-5-21-1-2-3-1011"), Sid("S-1-5-21-1-2-3-1012"))
-        assert ledger.users(registry) == (OTHER,)
+        assert ledger.users(registry) == (OTHER,) and ledger.believed(made, OTHER)
         ledger.forget(registry, OTHER, Sid("S-1-5-21-1-2-3-1011"))
         assert ledger.made(registry, OTHER) == (Sid("S-1-5-21-1-2-3-1012"),)
+        ledger.open_waiting(made, OTHER)
+        assert registry.keys(ledger.key_of(OTHER)) == ("Waiting",)
     finally:
         assert ledger.close(registry, OTHER)
     assert not registry.exists(ledger.BASE)
+
+
+def test_a_note_that_its_user_may_write_is_made_anew() -> None:
+    made = machine.native()
+    registry = made.registry
+    try:
+        ledger.open_for(made, OTHER)
+        ledger.remember(registry, OTHER, Sid("S-1-5-21-1-2-3-1011"))
+        weak = parse(f"D:P(A;CI;KA;;;SY)(A;CI;KA;;;BA)(A;;0x2001b;;;{OTHER})").dacl
+        assert weak is not None
+        made.api.advapi32.SetNamedSecurityInfoW(
+            f"MACHINE\\{ledger.key_of(OTHER)}", DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION,
+            kind=SE_REGISTRY_KEY, dacl=weak.to_bytes())
+        assert not ledger.believed(made, OTHER)
+        ledger.open_for(made, OTHER)
+        assert ledger.believed(made, OTHER) and ledger.made(registry, OTHER) == ()
+    finally:
+        ledger.close(registry, OTHER)
+
+
+def test_whose_a_sid_is() -> None:
+    api = machine.native().api
+    assert accounts.holder(api, Sid("S-1-5-32-545")) is not None
+    assert accounts.holder(api, Sid("S-1-5-21-1-2-3-54321")) is None
 
 
 def test_credentials_are_kept_and_read_again(here: tuple[Machine, Caller]) -> None:

@@ -18,6 +18,8 @@ NO_USER, NO_GROUP, USER_EXISTS, GROUP_EXISTS, IN, NO_MEMBER, TOO_SHORT = 2221, 1
 class Netapi(Facade):
     def _user(self, call: str, name: str) -> Account:
         found = self.windows.accounts.get(name.lower())
+        if name.lower() == self.windows.builtin.name:
+            return self.windows.builtin
         if found is None:
             raise failure(call, NET, NO_USER, target=name)
         return found
@@ -62,7 +64,8 @@ class Netapi(Facade):
             found.bad_passwords = 0
 
     def NetUserEnum(self) -> tuple[tuple[str, str, int], ...]:
-        return tuple([(one.name, one.comment, one.flags) for one in self.windows.accounts.values()])
+        return tuple([(one.name, one.comment, one.flags)
+                      for one in (self.windows.builtin, *self.windows.accounts.values())])
 
     def NetLocalGroupAdd(self, name: str, *, comment: str = "") -> None:
         self.administrator("NetLocalGroupAdd")

@@ -6,11 +6,13 @@ import ctypes
 from collections.abc import Sequence
 from typing import Any
 
+from tests.windows.memory import registry
 from tests.windows.memory.windows import GROUPS, PEOPLE, Account, Facade, Person, fault
 
 from sidewall.nt import wellknown as known
 from sidewall.nt.acl import Acl
 from sidewall.nt.descriptor import SecurityDescriptor
+from sidewall.nt.mask import READ_CONTROL
 from sidewall.nt.sid import Sid
 from sidewall.nt.token import Group, Token
 from sidewall.plan.windows_token import USUAL
@@ -58,6 +60,8 @@ class Advapi(Facade):
 
     def LookupAccountSidW(self, sid: bytes) -> tuple[str, str, int]:
         wanted = Sid.from_bytes(sid)
+        if wanted == known.USERS:
+            return "Users", "BUILTIN", constants.SidTypeAlias
         if wanted in PEOPLE:
             return PEOPLE[wanted], "PC", constants.SidTypeUser
         for account in self.windows.accounts.values():
@@ -90,13 +94,24 @@ class Advapi(Facade):
         self.administrator("LsaEnumerateAccountsWithUserRight")
         return tuple([sid.to_bytes() for sid, held in self.windows.rights.items() if right in held])
 
-    def SetNamedSecurityInfoW(self, name: str, what: int, *, kind: int, dacl: bytes | None = None, **_: Any) -> None:
-        assert kind == constants.SE_REGISTRY_KEY and dacl is not None
+    def GetNamedSecurityInfoW(self, name: str, what: int, *, kind: int) -> bytes:
+        assert kind == constants.SE_REGISTRY_KEY
+        key = name.removeprefix("MACHINE\\").upper()
+        if key not in self.windows.keys:
+            raise failure("GetNamedSecurityInfoW", LAST, 2, target=name)
+        found = registry.security(self.windows, key)
+        if not self.person.may(found, READ_CONTROL, "key"):
+            raise failure("GetNamedSecurityInfoW", LAST, 5, target=name)
+        return found.to_bytes()
+
+    def SetNamedSecurityInfoW(self, name: str, what: int, *, kind: int, owner: bytes, dacl: bytes) -> None:
+        assert kind == constants.SE_REGISTRY_KEY
+        assert what & constants.OWNER_SECURITY_INFORMATION and what & constants.PROTECTED_DACL_SECURITY_INFORMATION
         self.administrator("SetNamedSecurityInfoW")
         key = name.removeprefix("MACHINE\\").upper()
         if key not in self.windows.keys:
             raise failure("SetNamedSecurityInfoW", LAST, 2, target=name)
-        self.windows.key_security[key] = SecurityDescriptor(owner=known.ADMINISTRATORS, group=known.SYSTEM,
+        self.windows.key_security[key] = SecurityDescriptor(owner=Sid.from_bytes(owner), group=known.SYSTEM,
                                                             dacl=Acl.from_bytes(dacl))
 
     def GetKernelObjectSecurity(self, handle: Any, what: int) -> bytes:

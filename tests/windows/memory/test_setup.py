@@ -292,12 +292,12 @@ def test_a_fleet_sets_up_and_the_user_takes_over() -> None:
     outcome = setup.for_user(windows.machine(ROOT, elevated=True), ANN)
     assert outcome.state == "waiting"
     with pytest.raises(MachineError, match="ERROR_ACCESS_DENIED"):
-        windows.machine(BOB).registry.value(ledger.key_of(ANN), ledger.WAITING)
+        windows.machine(BOB).registry.value(ledger.waiting_key(ANN), ledger.WAITING)
     before = windows.picture()
     assert lacking(windows) == ()
     assert windows.picture() == before, "looking takes nothing"
     assert setup.run(windows.machine(), refusing).state == "ready"
-    assert ledger.WAITING not in windows.keys[ledger.key_of(ANN).upper()]
+    assert ledger.WAITING not in windows.keys[ledger.waiting_key(ANN).upper()]
     assert lacking(windows) == ()
 
 
@@ -308,7 +308,7 @@ def test_a_fleet_sets_up_again_over_the_users_own() -> None:
     assert lacking(windows) == (), "what waits is newer than what is stored"
     windows.accounts[OFFLINE].flags |= constants.UF_ACCOUNTDISABLE
     set_up(windows)
-    assert lacking(windows) == () and ledger.WAITING not in windows.keys[ledger.key_of(ANN).upper()]
+    assert lacking(windows) == () and ledger.waiting_key(ANN).upper() not in windows.keys
 
 
 def test_a_fleet_needs_an_administrator_and_a_person() -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 from tests.windows.memory.people import consenting, refusing, set_up, take_away, traces
-from tests.windows.memory.windows import ANN, BOB, ROOT, Windows
+from tests.windows.memory.windows import ANN, BOB, DOMAIN, ROOT, Windows
 
 from sidewall.errors import MachineError
+from sidewall.nt.sddl import parse
+from sidewall.nt.sid import Sid
+from sidewall.nt.wellknown import USERS
 from sidewall.plan.windows_sids import account_names
 from sidewall.platforms.windows import (
     credentials,
@@ -241,3 +244,82 @@ def test_two_people_over_one_shoulder() -> None:
     windows = Windows()
     setup.run(windows.machine(BOB), consenting(windows, BOB, administrator=ROOT))
     assert set(windows.accounts) == set(account_names(BOB)[1:])
+
+
+def planted(windows: Windows, *sids: Sid) -> None:
+    """Bob lives here, and something wrote his SID and a group's where uninstall looks."""
+    windows.keys[f"{PROFILES}\\{BOB}".upper()] = {"ProfileImagePath": r"C:\Users\bob"}
+    windows.processes = {200: BOB, 300: ANN}
+    windows.rights[BOB] = {"SeBatchLogonRight"}
+    there = windows.keys[ledger.key_of(ANN).upper()]
+    there["Accounts"] = " ".join((*str(there.get("Accounts", "")).split(), *sids))
+
+
+def untouched(windows: Windows) -> bool:
+    return (windows.processes == {200: BOB, 300: ANN} and f"{PROFILES}\\{BOB}".upper() in windows.keys
+            and windows.rights == {BOB: {"SeBatchLogonRight"}, USERS: {"SeInteractiveLogonRight"}})
+
+
+def test_a_user_does_not_write_what_an_administrator_s_uninstall_obeys() -> None:
+    for fleet in (False, True):
+        windows = Windows()
+        if fleet:
+            setup.for_user(windows.machine(ROOT, elevated=True), ANN)
+        else:
+            set_up(windows)
+        registry = windows.machine(ANN).registry
+        for key in (ledger.key_of(ANN), ledger.waiting_key(ANN)):
+            with pytest.raises(MachineError, match="ERROR_ACCESS_DENIED"):
+                registry.set_value(key + r"\below", "Accounts", str(BOB))
+            with pytest.raises(MachineError, match="ERROR_ACCESS_DENIED"):
+                registry.delete_key(key) if key.upper() in windows.keys else registry.make_key(key)
+        with pytest.raises(MachineError, match="ERROR_ACCESS_DENIED"):
+            registry.set_value(ledger.key_of(ANN), "Accounts", str(BOB))
+
+
+@pytest.mark.parametrize("weak", [f"O:BAG:SYD:P(A;CI;KA;;;SY)(A;CI;KA;;;BA)(A;;0x2001b;;;{ANN})",
+                                  f"O:{ANN}G:SYD:P(A;CI;KA;;;SY)(A;CI;KA;;;BA)(A;;KR;;;{ANN})",
+                                  f"O:BAG:SYD:P(A;CI;KA;;;BA)(A;;0x60019;;;{ANN})", "O:BAG:SYD:P(A;;GA;;;WD)"])
+def test_a_note_that_others_could_write_is_not_obeyed(weak: str) -> None:
+    windows = Windows()
+    set_up(windows)
+    gone = Sid(f"{DOMAIN}-4711")
+    planted(windows, BOB, USERS, gone)
+    windows.rights[gone] = {"SeBatchLogonRight"}
+    windows.key_security[ledger.key_of(ANN).upper()] = parse(weak)
+    looked = status.look(windows.machine(ANN, elevated=True))
+    assert any("others than administrators could write" in line for line in looked.unseen)
+    assert not any(str(BOB) in one.name or str(USERS) in one.name for one in looked.traces)
+    result = take_away(windows)
+    assert [line.split(",")[0] for line in result.left] == [BOB, USERS, gone]
+    assert all("others than administrators" in line for line in result.left)
+    assert windows.rights.pop(gone) == {"SeBatchLogonRight"} and untouched(windows)
+    assert not windows.accounts and ledger.key_of(ANN).upper() not in windows.keys
+    assert take_away(windows).left == ()
+
+
+def test_set_up_makes_a_note_that_others_could_write_anew() -> None:
+    windows = Windows()
+    set_up(windows)
+    planted(windows, BOB)
+    windows.key_security[ledger.key_of(ANN).upper()] = parse(f"O:BAG:SYD:P(A;CI;KA;;;BA)(A;;0x2001b;;;{ANN})")
+    windows.accounts[OFFLINE].flags |= 2
+    windows.calls.clear()
+    set_up(windows)
+    assert "delete_key" in windows.calls, "whoever holds the old key open writes to no key any more"
+    machine = windows.machine(ANN)
+    assert ledger.believed(machine, ANN) and BOB not in ledger.made(machine.registry, ANN)
+    assert take_away(windows).left == () and untouched(windows)
+
+
+def test_what_an_administrator_noted_is_still_looked_up() -> None:
+    """A domain's user without a controller, a living person and a group: none is an account that set-up made."""
+    windows = Windows()
+    set_up(windows)
+    away = Sid("S-1-5-21-7-7-7-1010")
+    planted(windows, BOB, USERS, away, Sid(f"{DOMAIN}-500"), Sid(f"{DOMAIN}-513"))
+    result = take_away(windows)
+    assert untouched(windows) and len(result.left) == 5
+    assert any(line.startswith(f"{BOB},") and r"PC\bob" in line for line in result.left)
+    assert any(line.startswith(f"{away},") and "not of this machine" in line for line in result.left)
+    assert ledger.key_of(ANN).upper() in windows.keys

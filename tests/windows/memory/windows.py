@@ -91,6 +91,8 @@ class Windows:
 
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
+        self.builtin = Account("administrator", Sid(f"{DOMAIN}-500"), "", "", 0x203, 0)
+        """The one that every Windows has, disabled."""
         self.groups: dict[str, tuple[Sid, str, list[Sid]]] = {}
         self.rights: dict[Sid, set[str]] = {known.USERS: {"SeInteractiveLogonRight"}}
         self.keys: dict[str, dict[str, Any]] = {key: {} for key in KEYS}

@@ -12,7 +12,7 @@ from __future__ import annotations
 from sidewall.errors import MachineError
 from sidewall.nt.errors import NtError
 from sidewall.nt.sid import Sid
-from sidewall.plan.windows_sids import PREFIX
+from sidewall.plan.windows_sids import LOWEST_RID, PREFIX
 from sidewall.platforms.windows import constants_security as constants
 from sidewall.platforms.windows.errors import ApiError
 
@@ -71,6 +71,33 @@ def group_sid(api: Api, name: str) -> Sid | None:
             return None
         raise
     return Sid.from_bytes(sid) if use == constants.SidTypeAlias else None
+
+
+def holder(api: Api, sid: Sid) -> str | None:
+    """Who has this SID, as domain and name; None when nobody has it.  Raises Win32Error when that cannot be known."""
+    try:
+        name, domain, _ = api.advapi32.LookupAccountSidW(sid.to_bytes())
+    except ApiError as error:
+        if error.code == NONE_MAPPED:
+            return None
+        raise
+    return f"{domain}\\{name}" if domain else name
+
+
+def of_this_machine(api: Api, sid: Sid) -> bool:
+    """Whether a SID is one that this machine gives to accounts that are made on it.  Raises NetError.
+
+    A domain's account is nobody's too while no controller of the domain can be asked.
+    """
+    if sid.rid < LOWEST_RID:
+        return False
+    for name, _, _ in api.netapi32.NetUserEnum():
+        found = find(api, name)
+        if found is not None:
+            # All of them have the machine's SID before their own number.
+            local = Sid.from_bytes(found.sid)
+            return (sid.authority, sid.subauthorities[:-1]) == (local.authority, local.subauthorities[:-1])
+    return False
 
 
 def owner_sid(owner: str) -> Sid | None:
@@ -173,5 +200,5 @@ def all_groups(api: Api) -> tuple[tuple[str, str], ...]:
 
 
 __all__ = ["FLAGS", "all_groups", "all_of_ours", "check_group", "check_ours", "comment", "disable", "find",
-           "find_group", "group_sid", "join", "make", "make_group", "members", "owner_sid", "read_comment", "remove",
-           "remove_group", "renew"]
+           "find_group", "group_sid", "holder", "join", "make", "make_group", "members", "of_this_machine", "owner_sid",
+           "read_comment", "remove", "remove_group", "renew"]

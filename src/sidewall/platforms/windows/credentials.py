@@ -168,7 +168,7 @@ def unsealed(machine: Machine, user: Sid, one: Stored) -> Secret:
 def known(machine: Machine, caller: Caller) -> dict[str, Stored | Unreadable]:
     """This user's credentials by account name, each opened to see that it can be and wiped at once; those that still
     wait for the user are newer than the file.  Changes nothing.  Raises MachineError when the file cannot be read."""
-    waiting = machine.registry.value(ledger.key_of(caller.user), ledger.WAITING)
+    waiting = machine.registry.value(ledger.waiting_key(caller.user), ledger.WAITING)
     found = entries(waiting) if isinstance(waiting, bytes) else {}
     if not found:
         data = private_file.read(machine.api, path_of(caller.home))
@@ -226,14 +226,14 @@ def _stored(machine: Machine, caller: Caller) -> dict[str, Credential | Unreadab
 
 
 def _waiting(machine: Machine, caller: Caller) -> dict[str, Credential | Unreadable]:
-    data = machine.registry.value(ledger.key_of(caller.user), ledger.WAITING)
+    data = machine.registry.value(ledger.waiting_key(caller.user), ledger.WAITING)
     return opened(machine, caller.user, data) if isinstance(data, bytes) else {}
 
 
 def leave(machine: Machine, user: Sid, made: tuple[Credential, ...]) -> None:
     """Leaves credentials for a user who is not here, where only that user reads.  Raises Win32Error."""
-    ledger.open_for(machine, user)
-    machine.registry.set_value(ledger.key_of(user), ledger.WAITING, protected(machine, user, made, everybody=True))
+    ledger.open_waiting(machine, user)
+    machine.registry.set_value(ledger.waiting_key(user), ledger.WAITING, protected(machine, user, made, everybody=True))
 
 
 def take(machine: Machine, caller: Caller) -> bool:
@@ -246,7 +246,7 @@ def take(machine: Machine, caller: Caller) -> bool:
     if len(good) != len(found) or not good:
         return False
     store(machine, caller, good)
-    machine.registry.delete_value(ledger.key_of(caller.user), ledger.WAITING)
+    machine.registry.delete_value(ledger.waiting_key(caller.user), ledger.WAITING)
     return True
 
 

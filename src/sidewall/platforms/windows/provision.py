@@ -122,7 +122,7 @@ class _Work:
             self._try_logon(name, secret)
         self._read_back(offline, online)
         # What a fleet's set-up left for the user is older now.
-        registry.delete_value(ledger.key_of(self.user), ledger.WAITING)
+        registry.delete_key(ledger.waiting_key(self.user))
         # Last: nothing fails any more once the user has them.
         keep(tuple([self._credential(name, sid, secret, generation)
                     for name, sid, secret in zip(self.names, sids, secrets, strict=True)]))

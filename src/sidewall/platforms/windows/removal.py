@@ -2,6 +2,10 @@
 
 Knows: the order in which things go, and how one that does not is told.  Must not know: access lists, the user's files.
 
+What is ended and deleted is derived from the user's SID and looked up on the machine.  A noted SID adds to that only if
+administrators alone can have noted it, it is of this machine's own accounts, and no account has it any more: whatever
+else is noted is named and left alone.
+
 Nothing stops at the first fault: what cannot be removed is named, the rest goes all the same, and the registry keeps
 the SIDs until nothing is left of them, so that the next try finds what this one could not remove.
 """
@@ -57,10 +61,9 @@ class _Removal:
     def run(self) -> Removed:
         registry = self.machine.registry
         sids: list[Sid] = []
-        self._try("the note of accounts", lambda: sids.extend(ledger.made(registry, self.user)))
         for name in self.names:
             self._try(f"the account {name}", lambda name=name: sids.extend(self._stopped(name)))  # type: ignore[misc]
-        sids = list(dict.fromkeys(sids))
+        self._try("the note of accounts", lambda: sids.extend(self._deleted(sids)))
         for sid in sids:
             self._try(f"processes of {sid}", lambda sid=sid: self._end(sid))  # type: ignore[misc]
             self._try(f"the rights of {sid}", lambda sid=sid: self._rights(sid))  # type: ignore[misc]
@@ -83,6 +86,27 @@ class _Removal:
         accounts.check_ours(found, self.user)
         accounts.disable(self.api, name)
         return (Sid.from_bytes(found.sid),)
+
+    def _deleted(self, ours: list[Sid]) -> tuple[Sid, ...]:
+        """The noted SIDs of accounts that were deleted by hand; what was noted and is none is left and named."""
+        registry, found = self.machine.registry, []
+        noted = [sid for sid in ledger.made(registry, self.user) if sid not in ours]
+        believed = ledger.believed(self.machine, self.user)
+        for sid in noted:
+            who = accounts.holder(self.api, sid) if believed else None
+            if not believed:
+                why = "others than administrators could write that note, which is removed"
+            elif who is not None:
+                why = f"that is {who}, and not a sandbox account of {self.user}"
+            elif not accounts.of_this_machine(self.api, sid):
+                why = "that is not of this machine's own accounts"
+            else:
+                found.append(sid)
+                continue
+            self.left.append(f"{sid}, noted in HKEY_LOCAL_MACHINE\\{ledger.key_of(self.user)}, was not touched: {why}")
+        if not believed:
+            ledger.close(registry, self.user)
+        return tuple(found)
 
     def _end(self, sid: Sid) -> bool:
         """Ends what still runs as the account: its profile could not go."""

@@ -104,7 +104,12 @@ class _Look:
             yield Trace(kind="registry", name=f"HKEY_LOCAL_MACHINE\\{ledger.BASE}")
         for user in ledger.users(registry):
             try:
-                for sid in ledger.made(registry, user):
+                listed = ledger.made(registry, user)
+                if not ledger.believed(self.machine, user):
+                    self.unseen.append(f"what was made for {user}: others than administrators could write what "
+                                       f"HKEY_LOCAL_MACHINE\\{ledger.key_of(user)} says; set-up makes it anew")
+                    continue
+                for sid in listed:
                     self.sids.setdefault(sid, user)
             except SidewallError as error:
                 self.unseen.append(f"what was made for {user}: {error}")
