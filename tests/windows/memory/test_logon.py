@@ -6,6 +6,7 @@ A wrong password counts towards a lock-out, so the number of tries is what is lo
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -236,6 +237,50 @@ def test_what_can_be_known_is_not_tried(windows: Windows, how: str, words: str) 
     told = refused(windows, accounts)
     assert words in str(told) and told.final and told.code == 0
     assert windows.logons == []
+
+
+@pytest.mark.parametrize("code", [1326, 1909])
+def test_two_processes_with_the_same_wrong_password_make_one_try_of_it(windows: Windows, code: int,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one has its turn; it is refused, and says so before it lets go."""
+    changed_password(windows)
+    other = windows.machine()
+    caller = other.caller()
+    turn = private_file.hold(other.api, caller.home + credentials.DIRECTORY, logon.TURN, caller.user, 1.0)
+    waited: list[float] = []
+
+    def meanwhile(seconds: float) -> None:
+        assert windows.logons == [] and not waited, "it waits, and is woken by the other's end"
+        waited.append(seconds)
+        stored = credentials.known(other, caller)[OFFLINE]
+        assert isinstance(stored, credentials.Stored)
+        credentials.note_refusal(other, caller, credentials.Refused(sid=stored.sid, generation=stored.generation,
+                                                                    code=code, when=1))
+        turn.close()
+
+    monkeypatch.setattr(private_file.time, "sleep", meanwhile)
+    told = refused(windows)
+    assert waited and windows.logons == [] and told.code == 0 and str(code) in str(told)
+
+
+def test_a_turn_that_never_ends_is_told(windows: Windows, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = windows.machine()
+    caller = machine.caller()
+    clock = itertools.count(0.0, 30.0)
+    monkeypatch.setattr(private_file.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(private_file.time, "monotonic", lambda: next(clock))
+    with (private_file.hold(machine.api, caller.home + credentials.DIRECTORY, logon.TURN, caller.user, 1.0),
+          pytest.raises(MachineError, match="held by another process") as caught):
+        launch(windows)
+    assert windows.logons == [] and caught.value.hint
+    launch(windows).close()
+
+
+def test_the_turn_is_one_of_the_files_that_uninstall_removes(windows: Windows) -> None:
+    launch(windows).close()
+    machine = windows.machine()
+    files = credentials.files_of(machine, machine.caller().home)
+    assert any(path.endswith(logon.TURN) for path in files)
 
 
 def test_a_note_that_cannot_be_read_stops_every_logon(windows: Windows) -> None:

@@ -4,7 +4,8 @@ Knows: CreateProcessWithLogonW, which of its errors are final, what a process of
 not know: what the program does (``runner``), what is planned.  Follows the Win32 reference of that function.
 
 * A wrong password counts towards a lock-out of the account.  So the account is looked at first, a refusal is noted with
-  the password's generation before it is told, and that password is not tried again; set-up makes another one.
+  the password's generation before it is told, and that password is not tried again; set-up makes another one.  From the
+  look to the note no other process of the user's tries.
 * With the profile: without it a program has the settings of nobody, and no certificates.  The profile is a trace that
   ``status`` lists and ``uninstall`` removes.
 * A desktop is named always.  Without a name the system would let the account into the user's own, for good.
@@ -26,6 +27,7 @@ from sidewall.platforms.windows import (
     accounts,
     credentials,
     desktops,
+    private_file,
     quoting,
     readiness,
     runtime,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.credentials import Stored
     from sidewall.platforms.windows.desktops import Surroundings
+    from sidewall.platforms.windows.handles import Handle
     from sidewall.platforms.windows.machine import Caller, Machine
     from sidewall.platforms.windows.runtime import Runtime
     from sidewall.platforms.windows.secret import Secret
@@ -93,6 +96,8 @@ PASSING = {
 }
 """Errors that say nothing of the password: the next cell tries again."""
 
+TURN, TURN_SECONDS = f"{credentials.REFUSED}.turn", 120.0
+"""The file that whoever logs on has open; a first logon, which makes the profile, takes many seconds."""
 _logging_on = _thread.allocate_lock()
 
 
@@ -139,7 +144,7 @@ class Launcher:
         try:
             surroundings = surroundings_for(self._machine.api, self._caller.user, self._step.use_sid)
             try:
-                with _logging_on:
+                with _logging_on, self._turn():
                     started = self._start(_info(self._machine.api, copy, surroundings.name, words))
             except BaseException:
                 surroundings.close()
@@ -149,6 +154,10 @@ class Launcher:
             raise
         return Launched(process=started.process, thread=started.thread, process_id=started.process_id,
                         thread_id=started.thread_id, copy=copy, surroundings=surroundings)
+
+    def _turn(self) -> Handle:
+        return private_file.hold(self._machine.api, self._caller.home + credentials.DIRECTORY, TURN, self._caller.user,
+                                 TURN_SECONDS)
 
     def _start(self, info: StartInfo) -> Started:
         stored = self._checked()

@@ -9,6 +9,7 @@ written through a link.
 from __future__ import annotations
 
 import os
+import time
 
 from sidewall.errors import MachineError
 from sidewall.nt.sddl import parse
@@ -19,13 +20,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sidewall.nt.sid import Sid
     from sidewall.platforms.windows.api import Api
+    from sidewall.platforms.windows.handles import Handle
 
 GENERIC_READ, GENERIC_WRITE, DELETE = 0x80000000, 0x40000000, 0x10000
 NOT_THERE = (2, 3)
 EXISTS = 183
+TAKEN = (32, 80, 183)
+"""Somebody has it open, or has just made it."""
 LIST = 0x100001
 """FILE_LIST_DIRECTORY and SYNCHRONIZE."""
 LARGEST = 1 << 16
+PAUSE = 0.02
 
 
 def sddl(owner: Sid, *, directory: bool = False) -> str:
@@ -85,6 +90,28 @@ def write(api: Api, directory: str, name: str, data: bytes, owner: Sid) -> None:
         raise
 
 
+def hold(api: Api, directory: str, name: str, owner: Sid, seconds: float) -> Handle:
+    """An empty file that one process at a time has open: until the handle is closed, or its process ends.
+
+    Raises Win32Error, and MachineError when somebody else has it for so long.
+    """
+    make_directory(api, directory, owner)
+    path, deadline = f"{directory}\\{name}", time.monotonic() + seconds
+    while True:
+        for disposition in (constants.OPEN_EXISTING, constants.CREATE_NEW):
+            try:
+                return api.kernel32.CreateFileW(path, GENERIC_READ, disposition, share=0,
+                                                flags=constants.FILE_FLAG_OPEN_REPARSE_POINT,
+                                                security=parse(sddl(owner)).to_bytes())
+            except ApiError as error:
+                if error.code not in NOT_THERE + TAKEN:
+                    raise
+        if time.monotonic() > deadline:
+            raise MachineError(f"{path} is held by another process for more than {seconds:.0f} s",
+                               hint="look which other sandbox is just starting, or end the program that holds it")
+        time.sleep(PAUSE)
+
+
 def remove(api: Api, path: str) -> bool:
     """Removes it; whether it was there.  Raises Win32Error."""
     try:
@@ -110,4 +137,4 @@ def names(api: Api, directory: str) -> tuple[str, ...] | None:
         return tuple(sorted([one.name for one in api.kernel32.DirectoryEntries(opened) if one.name not in (".", "..")]))
 
 
-__all__ = ["make_directory", "names", "read", "remove", "sddl", "write"]
+__all__ = ["hold", "make_directory", "names", "read", "remove", "sddl", "write"]
