@@ -78,7 +78,8 @@ if os.fork() == 0:
     os.setsid()
     print(flush=True)
     os.closerange(0, 3)
-    while {until}:
+    end = time.monotonic() + 20
+    while {until} and time.monotonic() < end:
         time.sleep(0.01)
     time.sleep(0.1)
     os._exit(0)
