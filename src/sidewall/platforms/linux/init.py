@@ -93,6 +93,8 @@ def main(owner: int, wanted: str) -> None:
     # Only now: init does not wait for what only the keeper needs.
     from sidewall.platforms.linux import keeper
 
+    # While everything is imported there is nothing to collect; from here on it is a long life.
+    gc.enable()
     keeper.Keeper(owner, pid, ADMINISTRATION, outside).run()
 
 

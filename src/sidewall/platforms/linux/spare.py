@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 USUAL = ("user", "mount", "pid", "ipc", "uts", "cgroup", "net")
-_BOOT = ("import sys; sys.path.append(sys.argv.pop(1)); "
+_BOOT = ("import gc, sys; gc.disable(); sys.path.append(sys.argv.pop(1)); "
          "from sidewall import bytecode; bytecode.install(); "
          "from sidewall.platforms.linux.init import main; main(int(sys.argv[1]), sys.argv[2])")
 _SECONDS = 30.0
