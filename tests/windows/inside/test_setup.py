@@ -277,7 +277,8 @@ except Exception as error:
 
 def test_the_helper_takes_no_arguments() -> None:
     script = os.path.abspath(elevated.__file__)
-    told = subprocess.run([sys.executable, "-I", script, "S-1-5-32-544"], capture_output=True, timeout=90)
+    told = subprocess.run([sys.executable, *elevated.FLAGS.split(), script, "S-1-5-32-544"],
+                          capture_output=True, timeout=90)
     assert told.returncode == elevated.REFUSED
 
 
@@ -285,7 +286,7 @@ def test_the_helper_serves_no_stranger() -> None:
     """Another process than the one that started the helper asks it."""
     windows = machine.native().api
     script = os.path.abspath(elevated.__file__)
-    with windows.shell32.ShellExecuteExW(sys.executable, f'-I -X utf8 "{script}"') as helper:
+    with windows.shell32.ShellExecuteExW(sys.executable, f'{elevated.FLAGS} "{script}"') as helper:
         number = windows.kernel32.GetProcessId(helper)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         done = subprocess.run([sys.executable, "-c", STRANGER, str(number)], env=environment, capture_output=True,

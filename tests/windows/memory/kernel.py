@@ -20,6 +20,7 @@ ADD_FILE, ADD_DIRECTORY, DELETE, DELETE_CHILD = 0x2, 0x4, 0x10000, 0x40
 READS, WRITES = 0xA0000021, 0x50000006
 """Accesses for which a handle must be shared, by FILE_SHARE_READ and FILE_SHARE_WRITE; one with none of them and not
 DELETE is in nobody's way."""
+PROTECTED = r"\\.\pipe\ProtectedPrefix\Administrators" + "\\"
 EPOCH = 116_444_736_000_000_000
 
 
@@ -65,6 +66,8 @@ class Kernel(Facade):
         return 0
 
     def CreateNamedPipeW(self, name: str, open_mode: int, pipe_mode: int, **_: Any) -> Handle:
+        if name.startswith(PROTECTED) and not self.person.elevated:
+            raise failure("CreateNamedPipeW", LAST, 5, target=name)
         if name in self.windows.pipes:
             raise failure("CreateNamedPipeW", LAST, 5, target=name)
         self.windows.pipes.add(name)

@@ -1,4 +1,4 @@
-"""advapi32, crypt32 and userenv in memory: tokens, names, rights, logons, protected data, profiles."""
+"""advapi32, crypt32, shell32 and userenv in memory: tokens, names, rights, logons, protected data, profiles."""
 
 from __future__ import annotations
 
@@ -197,6 +197,13 @@ class Crypt(Facade):
         made = Secret(ctypes.create_string_buffer(plain, len(plain)))
         self.windows.secrets.append(made)
         return made
+
+
+class Shell(Facade):
+    def ShellExecuteExW(self, file: str, parameters: str, *, directory: str | None = None) -> Handle:
+        """The person says no."""
+        self.windows.prompts.append((file, parameters, directory))
+        raise failure("ShellExecuteExW", LAST, 1223)
 
 
 class Userenv(Facade):

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ntpath
+import os
+import subprocess
+import venv
+from pathlib import Path
 
 import pytest
 from tests.windows.memory.people import set_up
@@ -11,7 +15,7 @@ from tests.windows.memory.windows import ANN, BOB, File, Windows
 from sidewall.errors import MachineError
 from sidewall.nt.sddl import parse
 from sidewall.plan.windows_sids import account_names
-from sidewall.platforms.windows import elevated, elevated_code, setup
+from sidewall.platforms.windows import elevated, elevated_code, provision, setup
 
 MINE = rf"O:{ANN}G:SYD:P(A;OICI;FA;;;{ANN})(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
 SYSTEMS = "O:SYG:SYD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1200a9;;;BU)(A;OICIIO;GA;;;CO)"
@@ -97,3 +101,34 @@ def test_everything_that_the_helper_runs_is_looked_at() -> None:
     assert json.__file__ in listed and elevated.__file__ in listed
     assert any(path.endswith("provision.py") for path in listed)
     assert (getattr(sys, "_base_executable", "") or sys.executable) in listed
+    assert json.__spec__ is not None and json.__spec__.cached in listed, "what was compiled runs in its place"
+
+
+def test_the_helper_starts_where_no_stranger_writes_and_without_other_packages() -> None:
+    made = Windows()
+    with pytest.raises(MachineError, match="ShellExecuteExW"):
+        elevated.run(made.machine(), "setup", lambda made: None)
+    (_program, parameters, directory), = made.prompts
+    assert directory == r"C:\Windows\System32"
+    assert parameters == f'-I -S -X utf8 "{os.path.abspath(elevated.__file__)}"'
+
+
+def test_another_sidewall_among_the_packages_of_python_is_not_imported(tmp_path: Path) -> None:
+    venv.EnvBuilder(symlinks=os.name != "nt").create(tmp_path)
+    other = next(tmp_path.rglob("site-packages")) / "sidewall"
+    other.mkdir()
+    (other / "__init__.py").write_text("raise SystemExit(77)")
+    python = tmp_path / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    for flags, code in (("-I", 77), (elevated.FLAGS, elevated.REFUSED)):
+        told = subprocess.run([python, *flags.split(), elevated.__file__, "an argument"], capture_output=True,
+                              timeout=60)
+        assert told.returncode == code, told
+
+
+def test_nobody_else_takes_the_names_of_the_pipes() -> None:
+    made = Windows()
+    for name in (provision.LOCK_PIPE, elevated.PIPE.format(4711)):
+        with pytest.raises(MachineError, match="ERROR_ACCESS_DENIED"):
+            made.machine(BOB).api.kernel32.CreateNamedPipeW(name, 0, 0)
+    with provision.lock(made.machine(elevated=True)):
+        assert made.pipes == {provision.LOCK_PIPE}

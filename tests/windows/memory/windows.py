@@ -109,6 +109,8 @@ class Windows:
         self.lockout = 3
         self.logon_error, self.service_error = 0, 0
         """What keeps every right password from working, and what the service that logs on says."""
+        self.prompts: list[tuple[str, str, str | None]] = []
+        """Program, parameters and directory of what was to be started as administrator."""
         self.started: list[Any] = []
         """How processes were started that were logged on."""
         self.secrets: list[Any] = []
@@ -138,12 +140,12 @@ class Windows:
         from tests.windows.memory.filters import Filters
         from tests.windows.memory.kernel import Kernel
         from tests.windows.memory.registry import Registry
-        from tests.windows.memory.security import Advapi, Crypt, Userenv
+        from tests.windows.memory.security import Advapi, Crypt, Shell, Userenv
 
         person = Person(user, home or rf"C:\Users\{PEOPLE.get(user, 'other')}", elevated=elevated, confined=confined)
         api = Api()
         for name, made in (("kernel32", Kernel), ("advapi32", Advapi), ("netapi32", Netapi), ("crypt32", Crypt),
-                           ("userenv", Userenv), ("fwpuclnt", Filters), ("user32", User)):
+                           ("userenv", Userenv), ("fwpuclnt", Filters), ("user32", User), ("shell32", Shell)):
             setattr(api, name, Watched(made(self, person), self))
         return Machine(api, Watched(Registry(self, person), self), lambda: self.now)  # type: ignore[arg-type]
 

@@ -36,7 +36,11 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.handles import Handle
     from sidewall.platforms.windows.machine import Caller, Machine
 
-PIPE = r"\\.\pipe\sidewall-elevated-{}"
+FLAGS = "-I -S -X utf8"
+"""Without ``site``: what lies among the packages of that Python, a Sidewall of another version for one, was not looked
+at and is not imported."""
+PIPE = r"\\.\pipe\ProtectedPrefix\Administrators\sidewall-elevated-{}"
+"""Only administrators make pipes that are called so: nobody is there first."""
 TALK = 0x12019B
 """Reading and writing data and attributes, and not FILE_CREATE_PIPE_INSTANCE."""
 PIPE_SDDL = f"D:P(D;;GA;;;NU)(A;;GA;;;SY)(A;;GA;;;BA)(A;;{TALK:#x};;;IU)"
@@ -100,7 +104,9 @@ def run(machine: Machine, action: str, keep: Callable[[tuple[Credential, ...]], 
     """Starts the helper, with the system's prompt, and has it do ``action``.  Raises MachineError, Win32Error
     (ERROR_CANCELLED when the person said no)."""
     api = machine.api
-    with api.shell32.ShellExecuteExW(_python(), f'-I -X utf8 "{os.path.abspath(__file__)}"') as helper:
+    # Not in the current directory, which a stranger's workspace may be.
+    with api.shell32.ShellExecuteExW(_python(), f'{FLAGS} "{os.path.abspath(__file__)}"',
+                                     directory=api.kernel32.GetSystemDirectoryW()) as helper:
         with _connected(api, helper) as pipe:
             done = exchange.ask(PipeChannel(api, pipe, ANSWER_SECONDS), action, keep)
         api.kernel32.WaitForSingleObject(helper, CONNECT_SECONDS * 1000)

@@ -53,10 +53,10 @@ def files() -> tuple[str, ...]:
     base = str(getattr(sys, "_base_executable", "") or sys.executable)
     tag = str(getattr(sys, "winver", "")).partition("-")[0].replace(".", "")
     found = {base, os.path.join(os.path.dirname(base), f"python{tag}.dll")}
-    found |= {os.path.abspath(name) for name in [getattr(one, "__file__", None) for one in list(sys.modules.values())]
-              if isinstance(name, str)}
-    for directory, names, here in os.walk(package):
-        names[:] = [name for name in names if name != "__pycache__"]
+    # What was compiled is run in place of the source.
+    found |= {os.path.abspath(name) for one in list(sys.modules.values())
+              for name in (getattr(one, "__file__", None), getattr(one, "__cached__", None)) if isinstance(name, str)}
+    for directory, _, here in os.walk(package):
         found |= {os.path.join(directory, name) for name in here}
     return tuple(sorted(found))
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.handles import Handle
     from sidewall.platforms.windows.machine import Machine
 
-LOCK_PIPE = r"\\.\pipe\sidewall-provision"
+LOCK_PIPE = r"\\.\pipe\ProtectedPrefix\Administrators\sidewall-provision"
+"""Only administrators make pipes that are called so: nobody else keeps a set-up from beginning."""
 LOCK_SDDL = "D:P(A;;GA;;;SY)(A;;GA;;;BA)"
 _LOCKED = (5, 231)
 NOT_GRANTED = 1385
