@@ -10,12 +10,14 @@ import ctypes
 import fcntl
 import os
 import termios
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sidewall.platforms.linux import watch_notices
+from sidewall.platforms.linux import watch_aside, watch_notices, watch_record, watch_search
 
 from .listening import HEAD, bare, gone, idle, listeners, watches
 
@@ -166,14 +168,17 @@ def test_a_head_that_may_become_one(tree: Path, watch, looked: list[str], place:
     assert watcher.look()
 
 
-def test_a_repository_of_the_users_among_packages(tree: Path, watch, looked: list[str]) -> None:
+def test_a_repository_of_the_users_among_packages(tree: Path, watch, looked: list[str],
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is none of the new ones, until something in it is touched."""
+    monkeypatch.setattr(watch_search, "TICK_NS", 0)
     bare(tree / "node_modules/x/.git")
+    time.sleep(0.05)
     watcher = watch(each=False)
-    for _ in range(3):
-        watcher.look()
-        watcher.deal(calm=True)
-        assert watcher._search is not None
-        assert not watcher._search.unchanged()
+    assert not idle(watcher, 5)
+    time.sleep(0.05)
+    (tree / "node_modules/x/.git/hooks").mkdir()
+    assert watcher.look()
 
 
 def test_where_it_is_in_vain_it_is_given_up(tree: Path, watch, looked: list[str],
@@ -198,6 +203,78 @@ def test_a_round_among_packages_is_not_begun_again_for_what_happens_elsewhere(
     (tree / "node_modules/x/new").write_text("")
     assert idle(watcher)
     assert "aside" in looked
+
+
+def test_a_round_that_is_not_done(tree: Path, watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it has not come, nobody listens."""
+    monkeypatch.setattr(watch_aside, "SLICE_SECONDS", 0.0)
+    watcher = watch(each=False)
+    assert not idle(watcher, 4)
+    bare(tree / "node_modules/x/lib/.git")
+    assert any(watcher.look() for _ in range(5))
+
+
+@pytest.fixture
+def old(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tree when it was not changed for so long that directories are known again."""
+    monkeypatch.setattr(watch_record, "_TICK_NS", 20_000_000)
+    (tree / "d/e/file").write_text("")
+    time.sleep(0.05)
+    return tree
+
+
+def test_what_is_listened_to_is_not_listened_to_again(old: Path, watch, looked: list[str],
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    watcher = watch(each=False)
+    assert idle(watcher)
+    monkeypatch.setattr(watch_notices, "PORTION", 1)
+    (old / "d/e/file").chmod(0o600)
+    assert not watcher.look()
+    assert watcher.look() is False
+    assert idle(watcher, 1)
+
+
+def test_who_was_told_listens_again(old: Path, watch, looked: list[str]) -> None:
+    """Another mode of a file cannot be seen at its directory, whose watch is used up by the notice."""
+    watcher = watch(each=False)
+    for name in (".envrc", ".mcp.json"):
+        assert idle(watcher)
+        (old / "d/e/file").chmod(0o600)
+        assert idle(watcher)
+        (old / "d/e" / name).write_text("")
+        assert watcher.look()
+        watcher.deal(calm=True)
+
+
+@pytest.mark.parametrize(("place", "inner"), [("a/b", "c"), ("node_modules/x", "lib")])
+def test_under_a_known_name_there_is_another(old: Path, watch, looked: list[str], place: str, inner: str) -> None:
+    """What lies below is not told that it was moved."""
+    (old.parent / "another" / inner).mkdir(parents=True)
+    time.sleep(0.05)
+    watcher = watch(each=False)
+    assert idle(watcher)
+    swap(old / place, old.parent / "another")
+    assert idle(watcher)
+    bare(old / place / inner / ".git")
+    assert watcher.look()
+
+
+@pytest.mark.parametrize("place", ["a/b/c", "node_modules/x/lib"])
+def test_what_comes_just_before_it_is_listened_to(old: Path, watch, looked: list[str], place: str,
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_search, "TICK_NS", 0)
+    real = watch_notices.Notices.add
+    watcher = watch(each=False)
+    assert not watcher.look()
+
+    def add(self: watch_notices.Notices, above: int, name: str, path: str, *more: Any, **named: Any) -> None:
+        if path == place and not (old / place / ".git").exists():
+            bare(old / place / ".git")
+        real(self, above, name, path, *more, **named)
+
+    monkeypatch.setattr(watch_notices.Notices, "add", add)
+    assert watcher.look()
+    assert [item.path for item in watcher.deal(calm=True)] == [f"{old}/{place}/.git/config"]
 
 
 def test_many_changes_are_one_notice(tree: Path, watch, looked: list[str]) -> None:

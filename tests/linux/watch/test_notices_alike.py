@@ -29,7 +29,7 @@ _HEAD = "ref: refs/heads/main\n"
 places = st.sampled_from(_PLACES)
 operations = st.one_of(
     st.tuples(st.sampled_from(("mkdir", "repository", "bare", "head", "pointer", "gitfile", "link", "settings",
-                               "editor", "remove", "shut", "open", "steer", "write", "late")), places),
+                               "editor", "remove", "shut", "open", "steer", "write", "late", "dust")), places),
     st.tuples(st.sampled_from(("rename", "exchange", "hard link")), places, places))
 
 
@@ -41,6 +41,7 @@ class Tree:
         self.other = top / "other"
         for place in _PLACES[:-4]:
             (self.top / place).mkdir(parents=True, exist_ok=True)
+            (self.top / place / "file").write_text("")
         for name in ("objects", "refs"):
             (self.top / "looks" / name).mkdir()
         _bare(self.other / "template")
@@ -103,6 +104,9 @@ class Tree:
         (place / "made").mkdir(exist_ok=True)
         (place / "made/new").mkdir()
         os.rename(place / "made/new", place / "made/.vscode")
+
+    def _dust(self, place: Path) -> None:
+        os.utime(place / "file")
 
     def _rename(self, place: Path, other: Path) -> None:
         place.rename(other)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,31 +16,36 @@ import pytest
 import sidewall
 from sidewall import Sandbox
 from sidewall.platforms.linux import watch as watch_module
-from sidewall.platforms.linux import watch_notices
+from sidewall.platforms.linux import watch_notices, watch_record
 from sidewall.platforms.linux.watch import Watcher
 
 from .listening import bare, gone, idle, listeners, watches
 
 
-def test_lost_notices(tree: Path, monkeypatch: pytest.MonkeyPatch, workspace: Path, watch, looked: list[str]) -> None:
+def test_lost_notices(tree: Path, watch, looked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The queue runs over: all that was listened to is listened to anew, and what came meanwhile is found."""
-    monkeypatch.setattr(watch_notices, "_MASK", watch_notices._MASK & ~0x80000000)
+    monkeypatch.setattr(watch_record, "_TICK_NS", 20_000_000)
+    for name in ("a/other", "d/e/file"):
+        (tree / name).write_text("")
+    time.sleep(0.05)
     watcher = watch(each=False)
     assert idle(watcher)
-    queue = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
-    (tree / "a/other").write_text("")
-    for number in range(queue + 1):
+    # This directory says everything it has to say, as none else does.
+    monkeypatch.setattr(watch_notices, "_MASK", watch_notices._MASK & ~0x80000000)
+    (tree / "a/file").chmod(0o640)
+    assert idle(watcher)
+    for number in range(int(Path("/proc/sys/fs/inotify/max_queued_events").read_text()) + 1):
         os.chmod(tree / "a" / ("file", "other")[number % 2], 0o600)
+    (tree / "d/e/file").chmod(0o600)
     bare(tree / "d/.git")
-    assert watcher._search is not None
-    notices = watcher._search._notices
-    assert notices is not None
     assert watcher.look()
-    assert notices.touched is None
+    assert watcher._search is not None
+    assert watcher._search._notices is not None
+    assert watcher._search._notices.touched is None
     (tree / "d/.git").rename(tree.parent / "away")
     assert idle(watcher)
     assert watches() == 13
-    (tree / "a/b/.envrc").write_text("")
+    (tree / "d/e/.envrc").write_text("")
     assert watcher.look()
 
 
@@ -56,6 +62,14 @@ def test_watches_are_bounded(workspace: Path, watch, monkeypatch: pytest.MonkeyP
     assert watch_notices._process.watches == 0
     (workspace / "d9/.envrc").write_text("")
     assert watcher.look()
+
+
+def test_what_is_not_listened_to_among_packages(tree: Path, watch, looked: list[str],
+                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_notices, "MOST_WATCHES", 11)
+    watcher = watch(each=False)
+    assert not idle(watcher, 3)
+    assert gone()
 
 
 def test_watches_of_what_went_make_room(workspace: Path, watch, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +154,7 @@ def test_file_systems_that_others_change() -> None:
 
 
 _MOUNTS = f"""
-import ctypes, os, sys
+import ctypes, os, sys, time
 sys.path[:0] = {sys.path!r}
 libc = ctypes.CDLL(None, use_errno=True)
 user, group = os.getuid(), os.getgid()
@@ -153,7 +167,9 @@ def mount(source, target, kind, flags):
     if libc.mount(source.encode(), target.encode(), kind.encode(), flags, None):
         sys.exit(77)
 mount("none", "/", "", 0x44000)
+from sidewall.platforms.linux import watch_notices, watch_record
 from sidewall.platforms.linux.watch import Watcher
+watch_record._TICK_NS = 20_000_000
 root, other = sys.argv[1:]
 def idle(watcher):
     for _ in range(10):
@@ -163,7 +179,12 @@ def idle(watcher):
     return False
 watcher = Watcher((root,), (".envrc",), (), each=False)
 assert idle(watcher)
+time.sleep(0.05)
+assert idle(watcher)
 mount(root + "/a", other, "", 0x1000)
+portion, watch_notices.PORTION = watch_notices.PORTION, 0
+assert not idle(watcher), "nothing of what was known is believed"
+watch_notices.PORTION = portion
 assert idle(watcher)
 open(other + "/b/.envrc", "w").close()
 assert watcher.look()
