@@ -27,7 +27,7 @@ from sidewall.plan.steps import Plan
 from sidewall.plan.windows_steps import AclEdit, TokenRecipe
 from sidewall.plan.windows_token import result
 from sidewall.platforms.contract import Held
-from sidewall.platforms.windows import api, facts, probe, temporary
+from sidewall.platforms.windows import api, facts, probe_place, temporary
 from sidewall.platforms.windows import constants_security as constants
 from sidewall.platforms.windows.backend import WindowsBackend, step
 from sidewall.platforms.windows.handles import ledger
@@ -150,7 +150,7 @@ def test_a_program_that_writes_where_it_must_not_stops_it(plan: Plan) -> None:
 
 
 def test_lists_are_there_before_a_command_and_go_after_the_last(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "WRITTEN", "no\\such\\place")  # what stands for a refusal here
+    monkeypatch.setattr(probe_place, "WRITTEN", "no\\such\\place")  # what stands for a refusal here
     lists, handles = Lists(), dict(ledger.open)
     cell = backend(plan, lists).apply(plan)
     assert lists.told == ["apply"]
@@ -165,7 +165,7 @@ def test_lists_are_there_before_a_command_and_go_after_the_last(plan: Plan, monk
 @pytest.mark.parametrize("failing", ["apply", "release"])
 def test_a_list_that_fails_leaves_nothing_else_behind(plan: Plan, failing: str,
                                                       monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "WRITTEN", "no\\such\\place")
+    monkeypatch.setattr(probe_place, "WRITTEN", "no\\such\\place")
     lists, before, handles = Lists(failing), left(), dict(ledger.open)
     with pytest.raises(MachineError, match="cannot be written"):
         backend(plan, lists).apply(plan).close()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.handles import Handle
     from sidewall.platforms.windows.lease import AccessLists
-    from sidewall.platforms.windows.probe import Place
+    from sidewall.platforms.windows.probe_place import Place
     from sidewall.platforms.windows.watch import Watcher
 
     S = TypeVar("S")
@@ -50,12 +50,12 @@ class Opening:
 
     def _try_in(self, owner: Sid, whom: Sid) -> str:
         """A name that nothing in the sandbox may make; ``whom`` may, as far as that is the account's or user's own."""
-        from sidewall.platforms.windows import probe
+        from sidewall.platforms.windows import probe_place
 
         wanted = step(self._plan, steps.PrivateTemp)
         if wanted is None:
             raise MachineError("a plan for a token names no place for a private directory", hint="make the plan anew")
-        self._place = probe.Place(self._api, wanted.parent, owner, whom)
+        self._place = probe_place.Place(self._api, wanted.parent, owner, whom)
         return self._place.target
 
     def _tried_in(self) -> tuple[Unenforced, ...]:

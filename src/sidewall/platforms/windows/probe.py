@@ -1,8 +1,10 @@
 """One program started as every command will be, before any command: does the file system refuse it what it should?
 
-Knows: a directory that the plan grants to nobody inside, a line of cmd.exe that tries to write there.  Must not know:
-policies.  The kernel's access check is asked elsewhere (``selftest``); here the whole way is tried, from CreateProcess
-to the file system: the token that the process really has, the jobs it is in, the write that must not succeed.
+Knows: a line of cmd.exe that tries to write where the plan grants nothing.  Must not know: policies, which place that
+is (``probe_place``): in the account tier a runner starts the program, and the owner looks what came of it.
+
+The kernel's access check is asked elsewhere (``selftest``); here the whole way is tried, from CreateProcess to the file
+system: the token that the process really has, the jobs it is in, the write that must not succeed.
 """
 
 from __future__ import annotations
@@ -10,49 +12,24 @@ from __future__ import annotations
 import os
 
 from sidewall.errors import MachineError
-from sidewall.plan.windows_steps import PrivateTemp
-from sidewall.plan.windows_unenforced import FILES, JOB_KILL, Unenforced
+from sidewall.plan.windows_unenforced import JOB_KILL, Unenforced
 from sidewall.platforms.windows import constants_security as constants
-from sidewall.platforms.windows import environment, jobs, process, temporary, tokens
+from sidewall.platforms.windows import environment, jobs, process, tokens
 from sidewall.platforms.windows.constants_process import WAIT_OBJECT_0
 from sidewall.platforms.windows.errors import failure
 from sidewall.platforms.windows.prototypes import STATUS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sidewall.nt.sid import Sid
     from sidewall.plan.windows_steps import Environment, TokenRecipe
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.handles import Handle
     from sidewall.platforms.windows.startup import Started
 
 MILLISECONDS = 20_000
-WRITTEN, VARIABLE = "written", "SIDEWALL_PROBE"
+VARIABLE = "SIDEWALL_PROBE"
 FATAL = 0xC0000000
 """Exit codes from here on are the kernel's: the program did not come to its first line."""
-
-
-class Place:
-    """A directory granted to ``whom``, not to what a sandbox is granted; a name in it that must not come to be."""
-
-    def __init__(self, api: Api, parent: str, owner: Sid, whom: Sid) -> None:
-        """Makes it.  ``parent`` is a directory of the user, ``owner``.  Raises Win32Error."""
-        # Whatever the user's own temporary directory grants to others.
-        also = f"(A;OICI;FA;;;{whom})" if whom != owner else ""
-        dacl = f"D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;{owner}){also}"
-        self._api = api
-        self._directory = temporary.make(api, PrivateTemp(parent=parent, sddl=dacl))
-        self.target = f"{self._directory}\\{WRITTEN}"
-
-    def missing(self) -> tuple[Unenforced, ...]:
-        """What does not hold, once the program has ended."""
-        if not os.path.isdir(self._directory) or os.path.exists(f"{self._directory}\\{WRITTEN}"):
-            return (Unenforced(facility=FILES, reason="a program wrote where nothing is granted to it"),)
-        return ()
-
-    def close(self) -> None:
-        """Removes it.  Idempotent."""
-        temporary.remove(self._api, self._directory)
 
 
 class Probe:
@@ -121,4 +98,4 @@ class Probe:
             self._null = -1
 
 
-__all__ = ["Place", "Probe"]
+__all__ = ["Probe"]
