@@ -77,3 +77,15 @@ def test_no_test_that_cannot_fail() -> None:
 
 def test_the_lock_file_names_no_server() -> None:
     assert "://" not in (ROOT / "requirements-dev.lock").read_text(encoding="utf-8")
+
+
+def test_what_a_windows_python_runs_makes_no_directory_with_a_list_of_its_own() -> None:
+    """Of mkdir(mode=0o700) there comes a list of system, administrators and owner; elevated, administrators own it."""
+    found = [f"{name_of(path)}:{node.lineno}" for path in PYTHON
+             if name_of(path).startswith("src/") and "/linux" not in name_of(path) and "_linux" not in name_of(path)
+             for node in ast.walk(ast.parse(read(path)))
+             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+             and node.func.attr in ("mkdir", "makedirs")
+             and any(isinstance(one, ast.Constant) and one.value == 0o700
+                     for one in (*node.args, *[word.value for word in node.keywords]))]
+    assert found == []

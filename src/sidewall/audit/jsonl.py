@@ -41,6 +41,9 @@ SUFFIX = ".jsonl"
 LOCK_SECONDS = 2.0
 
 _HEAD = b'{"schema":%d,"seq":' % SCHEMA
+_OWN = 0o777 if sys.platform == "win32" else 0o700
+"""A new directory's mode.  On Windows it inherits the profile's list: of 0o700 Python makes one that, where a user's
+process is an administrator's, leaves out the user himself."""
 _EXACT = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _appending = _thread.allocate_lock()
 
@@ -111,7 +114,7 @@ def _own_directory(where: str) -> None:
             missing.append(parent)
         for path in reversed(missing):
             try:
-                os.mkdir(path, 0o700)
+                os.mkdir(path, _OWN)
             except FileExistsError:
                 continue  # another run was quicker
         status = os.lstat(where)

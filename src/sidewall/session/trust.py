@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 LIST = "trust.json"
 _SCHEMA = 1
+_OWN = 0o777 if sys.platform == "win32" else 0o700
+"""A new directory's mode.  On Windows it inherits the profile's list: of 0o700 Python makes one that, where a user's
+process is an administrator's, leaves out the user himself."""
 _ANEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -86,7 +89,7 @@ def _change(state: str, change: Callable[[dict[str, str]], object]) -> None:
 
     name = os.path.join(state, LIST)
     try:
-        os.makedirs(state, mode=0o700, exist_ok=True)
+        os.makedirs(state, mode=_OWN, exist_ok=True)
         lock = os.open(name + ".lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
         try:
             _wait_for(lock)

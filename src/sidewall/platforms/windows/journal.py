@@ -206,7 +206,8 @@ class DiskFiles:
         return self._kept
 
     def lock(self) -> Callable[[], object] | None:
-        os.makedirs(os.path.dirname(self._lock), mode=0o700, exist_ok=True)
+        # Without a mode: of 0o700 Python makes a list for administrators where one of them runs this.
+        os.makedirs(os.path.dirname(self._lock), exist_ok=True)
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | _BINARY, 0o600)
         if _locked(descriptor):
             return lambda: os.close(descriptor)
