@@ -10,7 +10,8 @@ from sidewall.record import Record
 
 class Trace(Record):
     """One thing that is there.  ``kind``: account, group, hidden, right, profile, filter, registry, access-list, file,
-    lease, temporary, control-group, log, quarantine, trust.  ``owner`` is the user it is for ('' when not known)."""
+    lease, process, temporary, control-group, log, quarantine, trust.  ``owner`` is the user it is for ('' when not
+    known)."""
 
     kind: str
     name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from typing import Any
 
-from tests.windows.memory.security import ProcessHandle
+from tests.windows.memory.security import ProcessHandle, process_list
 from tests.windows.memory.windows import Facade, File
 
 from sidewall.nt import wellknown as known
@@ -53,14 +53,28 @@ class Kernel(Facade):
     def OpenProcess(self, access: int, process_id: int) -> Handle:
         if process_id not in self.windows.processes:
             raise failure("OpenProcess", LAST, 87)
-        if not self.person.elevated:
+        if (process_id not in self.windows.left and not self.person.debugging
+                and not self.person.may(process_list(self.windows, process_id), access, "process")):
             raise failure("OpenProcess", LAST, 5)
         made = ProcessHandle(1, lambda value: None, f"process {process_id}")
         made.number = process_id
         return made
 
+    def QueryFullProcessImageNameW(self, process: Any) -> str:
+        return self.windows.left.get(process.number, r"C:\Windows\explorer.exe")
+
+    def GetExitCodeProcess(self, process: Any) -> int:
+        return 259 if process.number in self.windows.processes else 1
+
+    def GetProcessTimes(self, process: Any) -> tuple[int, int, int, int]:
+        return 1, 0, 0, 0
+
+    def ParentProcessId(self, process: Any) -> int:
+        return 4000
+
     def TerminateProcess(self, process: Any, exit_code: int) -> None:
         self.windows.processes.pop(process.number, None)
+        self.windows.ended(process.number)
 
     def WaitForSingleObject(self, handle: Handle, milliseconds: int) -> int:
         return 0

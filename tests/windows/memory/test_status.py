@@ -18,6 +18,7 @@ from sidewall.platforms.windows import (
     hiding,
     ledger,
     runtime,
+    runtime_removal,
     setup,
     status,
     uninstall,
@@ -51,6 +52,26 @@ def test_all_is_listed() -> None:
     assert {kind for kind, _ in traces(windows)} == ALL | {"profile"}
     names = {name for _, name in traces(windows)}
     assert {GROUP, OFFLINE, ONLINE, rf"C:\Users\{OFFLINE}", credentials.path_of(r"C:\Users\ann")} <= names
+
+
+def test_a_runner_that_no_owner_has_any_more_is_listed_and_ended() -> None:
+    """Else nobody could remove what it runs from."""
+    windows = Windows()
+    before = windows.picture()
+    set_up(windows)
+    machine = windows.machine()
+    contents = Contents(files=(File(name="pythonw.exe", data=b"MZ"),), origins=(), modules=())
+    directory = runtime.make(machine, machine.caller(), windows.groups[GROUP][0], contents)
+    windows.processes.update({77: windows.accounts[OFFLINE].sid, 78: ANN})
+    windows.left.update({77: rf"{directory}\pythonw.exe", 78: r"C:\Python311\pythonw.exe"})
+    assert {name for kind, name in traces(windows) if kind == "process"} == {
+        "process 77, which no sandbox has any more"}
+    done, left = runtime_removal.uninstall(machine.api, machine.caller().home)
+    assert left == () and any("process 77" in line for line in done)
+    assert 77 not in windows.processes and 78 in windows.processes
+    del windows.processes[78]
+    assert take_away(windows).left == ()
+    assert windows.picture() == before
 
 
 def test_a_copy_of_python_and_a_refused_logon_are_traces_too() -> None:
@@ -104,6 +125,39 @@ def test_uninstall_ends_what_runs_and_removes_profiles() -> None:
     assert take_away(windows).left == ()
     assert windows.processes == {200: ANN}
     assert windows.picture() == before
+
+
+def test_administrators_without_the_privilege_of_debuggers_are_told() -> None:
+    """The list of a sandbox's processes leaves administrators out, and so does that of their tokens."""
+    windows = Windows()
+    before = windows.picture()
+    set_up(windows)
+    profile(windows, OFFLINE)
+    windows.processes = {100: windows.accounts[OFFLINE].sid, 200: ANN}
+    windows.debuggers = False
+    assert any("the profile of" in line and "SHARING" in line for line in take_away(windows).left)
+    assert windows.processes.keys() == {100, 200}
+    windows.debuggers = True
+    assert take_away(windows).left == ()
+    assert windows.processes == {200: ANN} and windows.picture() == before
+
+
+@pytest.mark.parametrize("ever", [False, True])
+def test_what_starts_others_while_it_is_ended(ever: bool) -> None:
+    windows = Windows()
+    set_up(windows)
+    sid = windows.accounts[OFFLINE].sid
+    windows.processes = {100: sid, 50: BOB}
+
+    def again(number: int) -> None:
+        if ever or number < 110:
+            windows.processes[number + 1] = sid
+
+    windows.ended = again
+    left = take_away(windows).left
+    assert windows.processes[50] == BOB
+    assert any("faster than they are ended" in line for line in left) if ever else (
+        left == () and windows.processes == {50: BOB})
 
 
 def test_uninstall_after_an_account_was_deleted_by_hand() -> None:

@@ -54,6 +54,8 @@ class Person:
         self.home = home
         self.elevated = elevated
         self.confined = confined
+        self.debugging = False
+        """Whether the privilege of debuggers is enabled."""
         groups = (*GROUPS, known.ADMINISTRATORS) if elevated else GROUPS
         self.token = Token(user=user, groups=tuple([Group(sid=sid, attributes=USUAL) for sid in groups]))
 
@@ -103,6 +105,12 @@ class Windows:
         self.files: dict[str, File] = {}
         self.pipes: set[str] = set()
         self.processes: dict[int, Sid] = {}
+        self.debuggers = True
+        """Whether administrators have the privilege of debuggers."""
+        self.ended: Callable[[int], object] = lambda number: None
+        """Told of each process that was ended."""
+        self.left: dict[int, str] = {}
+        """Programs of processes that the user may open and whose starter is gone."""
         self.broken: set[Sid] = set()
         """Users whose DPAPI key is lost."""
         self.logons: list[str] = []
@@ -144,8 +152,9 @@ class Windows:
 
         person = Person(user, home or rf"C:\Users\{PEOPLE.get(user, 'other')}", elevated=elevated, confined=confined)
         api = Api()
-        for name, made in (("kernel32", Kernel), ("advapi32", Advapi), ("netapi32", Netapi), ("crypt32", Crypt),
-                           ("userenv", Userenv), ("fwpuclnt", Filters), ("user32", User), ("shell32", Shell)):
+        for name, made in (("kernel32", Kernel), ("ntdll", Kernel), ("advapi32", Advapi), ("netapi32", Netapi),
+                           ("crypt32", Crypt), ("userenv", Userenv), ("fwpuclnt", Filters), ("user32", User),
+                           ("shell32", Shell)):
             setattr(api, name, Watched(made(self, person), self))
         return Machine(api, Watched(Registry(self, person), self), lambda: self.now)  # type: ignore[arg-type]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from sidewall.errors import GuaranteeError, MachineError
 from sidewall.plan import windows_steps as steps
-from sidewall.platforms.windows import jobs, runner_owner, runner_parts, tokens
+from sidewall.platforms.windows import jobs, orphans, runner_owner, runner_parts, tokens
 from sidewall.platforms.windows import runner_messages as says
 from sidewall.platforms.windows.account_cell import AccountCell
 from sidewall.platforms.windows.opening import Opening, step
@@ -49,7 +49,10 @@ class AccountOpening(Opening):
                                hint="make the plan anew")
         with tokens.own(self._api) as token:
             user = tokens.read(self._api, token).user
+            home = self._api.userenv.GetUserProfileDirectoryW(token)
         self._filters(user)
+        # A runner that an owner left that was killed before it had it in its job; the runner looks for others.
+        orphans.end(self._api, home + orphans.PLACE)
         # The whole cell, the runner too: the last handle is ours, so it ends with us.
         self._job, lost = jobs.make(self._api, steps.Job(flags=KILL_ON_CLOSE | NO_ERROR_BOX))
         self._missing += lost
@@ -64,7 +67,7 @@ class AccountOpening(Opening):
         self._private()
         self._missing += [*runner.ask(says.TRIED, says.DONE), *self._tried_in()]
         self._refuse_beyond()
-        self._owning(accounts.use_sid)
+        self._owning(accounts.use_sid, home)
         self._watch()
         runner.send(says.made(says.PRIVATE, path=self._temporary))
         made = AccountCell(self._api, self._plan, runner, job=self._job, variables=variables,
@@ -72,7 +75,7 @@ class AccountOpening(Opening):
         self._job = self._runner = None
         return made
 
-    def _owning(self, account: Sid) -> None:
+    def _owning(self, account: Sid, home: str) -> None:
         """What commands make becomes the user's before the access lists go, so it is noted from here on."""
         wanted = step(self._plan, steps.Ownership)
         if wanted is not None:
@@ -81,8 +84,7 @@ class AccountOpening(Opening):
             from sidewall.platforms.windows.ownership import Owners
             from sidewall.platforms.windows.store_win32 import Win32Store
 
-            with tokens.own(self._api) as token:
-                place = notes.directory(self._api.userenv.GetUserProfileDirectoryW(token))
+            place = notes.directory(home)
             store, processes = Win32Store(self._api), ProcessOwners(self._api)
             # What a cell that crashed left is seen to first.
             notes.recover(self._api, place, processes, store)

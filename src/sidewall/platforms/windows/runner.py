@@ -22,7 +22,7 @@ if __name__ == "__main__":  # started by path, isolated: the package is where th
 from sidewall.errors import SidewallError
 from sidewall.nt.sid import Sid
 from sidewall.platforms.frames import FrameError
-from sidewall.platforms.windows import runner_hands, runner_pipe
+from sidewall.platforms.windows import orphans, runner_hands, runner_pipe
 from sidewall.platforms.windows.errors import ApiError
 from sidewall.platforms.windows.runner_guard import Guard
 from sidewall.platforms.windows.runner_service import Service
@@ -54,6 +54,7 @@ def main(words: Sequence[str], api: Api) -> int:
         guard = Guard(api, owner)
         pipe = runner_pipe.Pipe(api, runner_pipe.connect(api, words[0], int(words[1]), owner))
         hands = runner_hands.WindowsHands(api, guard)
+        _end_others(api)
     except SidewallError as error:
         return _told(error, REFUSED)
     try:
@@ -74,6 +75,13 @@ def _leave_console(api: Api) -> None:
         api.kernel32.FreeConsole()
     except ApiError:
         return  # there is none
+
+
+def _end_others(api: Api) -> None:
+    """Ends what only the account itself may: runners whose owner was killed before it had them in its job."""
+    place = orphans.own_place(api)
+    if place:
+        orphans.end(api, place)
 
 
 def _told(error: SidewallError, code: int) -> int:

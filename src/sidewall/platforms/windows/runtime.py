@@ -20,7 +20,7 @@ from sidewall.errors import MachineError, SidewallError
 from sidewall.nt.descriptor import SecurityDescriptor
 from sidewall.nt.sddl import parse
 from sidewall.platforms.windows import constants_files as constants
-from sidewall.platforms.windows import private_file, runtime_files
+from sidewall.platforms.windows import orphans, private_file, runtime_files
 from sidewall.platforms.windows.errors import ApiError
 from sidewall.record import Record
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.machine import Caller, Machine
     from sidewall.platforms.windows.runtime_files import Contents
 
-PARENT, PLACE = r"\AppData\Local\sidewall", r"\AppData\Local\sidewall\runtime"
+PARENT, PLACE = r"\AppData\Local\sidewall", orphans.PLACE
 MANIFEST = "manifest"
 SCHEMA = 1
 _WHAT = 0x5

@@ -16,6 +16,7 @@ from sidewall.platforms.windows import (
     credentials,
     hiding,
     ledger,
+    orphans,
     private_file,
     readiness,
     rights,
@@ -154,6 +155,8 @@ class _Look:
             yield Trace(kind="runtime", name=path, owner=self.caller.user)
         if private_file.names(self.api, place) is not None:
             yield Trace(kind="runtime", name=place, owner=self.caller.user)
+        for number in orphans.find(self.api, place):
+            yield Trace(kind="process", name=f"process {number}, which no sandbox has any more", owner=self.caller.user)
 
     def _lists(self) -> Iterator[Trace]:
         for one in self.lists.traces() if self.lists is not None else ():
