@@ -6,6 +6,7 @@ Knows: pytest's hooks.  Must not know: any test.
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 import time
@@ -43,7 +44,10 @@ def survivor(workspace: Path) -> Survivor:
 
 
 def pytest_configure() -> None:
-    """A shell that starts this in the background has it ignore interrupts, and all that the tests start with it."""
+    """A shell that starts this in the background has it ignore interrupts, and all that the tests start with it; and a
+    caller who wants no compiled files would have thousands of programs compile the same modules again and again."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     usually = {"SIGINT": signal.default_int_handler, "SIGQUIT": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
     for name, usual in usually.items():
         number = getattr(signal, name, None)
