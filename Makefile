@@ -5,7 +5,9 @@
 VENV = .venv
 BIN = $(VENV)/bin
 JOBS = 2
-PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal
+# One more than the usual two processors: some tests wait for a deadline, and the others go on meanwhile.
+WORKERS = 3
+PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal
 FUZZ_SECONDS = 600
 
 help: ## what can be made
