@@ -21,6 +21,7 @@ from sidewall.errors import MachineError
 from sidewall.nt.sddl import parse
 from sidewall.nt.sid import Sid
 from sidewall.platforms.windows import (
+    account_processes,
     accounts,
     credentials,
     elevated,
@@ -36,7 +37,9 @@ from sidewall.platforms.windows.constants_process import CREATE_SUSPENDED
 from sidewall.platforms.windows.constants_security import (
     DACL_SECURITY_INFORMATION,
     PROTECTED_DACL_SECURITY_INFORMATION,
+    SE_PRIVILEGE_ENABLED,
     SE_REGISTRY_KEY,
+    TOKEN_QUERY,
 )
 from sidewall.platforms.windows.credentials import Credential, Unreadable
 from sidewall.platforms.windows.errors import ApiError, Win32Error
@@ -251,6 +254,21 @@ def test_the_helper_and_its_parent_know_each_other() -> None:
     assert isinstance(result.done, tuple)
     # What is missing here is named with its call, and has not stopped the rest.
     assert all(":" in line for line in result.left)
+
+
+def test_the_privilege_of_debuggers_and_back() -> None:
+    api = machine.native().api
+    luid = api.advapi32.LookupPrivilegeValueW(account_processes.DEBUG)
+
+    def bits() -> int:
+        with api.advapi32.OpenProcessToken(api.kernel32.GetCurrentProcess(), TOKEN_QUERY) as token:
+            return dict(api.advapi32.TokenPrivileges(token))[luid] & SE_PRIVILEGE_ENABLED
+
+    before = bits()
+    with account_processes.debugging(api):
+        assert bits() == SE_PRIVILEGE_ENABLED
+    assert bits() == before
+    assert not account_processes.end(api, OTHER), "nobody runs as that"
 
 
 STRANGER = """

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.windows.memory import registry
-from tests.windows.memory.windows import GROUPS, PEOPLE, Account, Facade, Person, fault
+from tests.windows.memory.windows import GROUPS, PEOPLE, Account, Facade, Person, Windows, fault
 
 from sidewall.nt import wellknown as known
 from sidewall.nt.acl import Acl
 from sidewall.nt.descriptor import SecurityDescriptor
 from sidewall.nt.mask import READ_CONTROL
+from sidewall.nt.sddl import parse
 from sidewall.nt.sid import Sid
 from sidewall.nt.token import Group, Token
 from sidewall.plan.windows_token import USUAL
@@ -35,8 +36,33 @@ class ProcessHandle(Handle):
     number: int
 
 
+def process_list(windows: Windows, number: int) -> SecurityDescriptor:
+    """As the default list of a sandbox's token makes it for its processes and tokens."""
+    sid = windows.processes[number]
+    return parse(f"O:{sid}G:{sid}D:(A;;GA;;;SY)(A;;GA;;;{sid})(A;;RC;;;OW)")
+
+
+DEBUG = 20
+
+
 class Advapi(Facade):
+    def LookupPrivilegeValueW(self, name: str) -> int:
+        assert name == "SeDebugPrivilege"
+        return DEBUG
+
+    def TokenPrivileges(self, token: Any) -> tuple[tuple[int, int], ...]:
+        return ((DEBUG, 2 * self.person.debugging),) if self.person.elevated and self.windows.debuggers else ()
+
+    def AdjustTokenPrivileges(self, token: Any, changes: Sequence[tuple[int, int]]) -> None:
+        if not self.TokenPrivileges(token):
+            raise failure("AdjustTokenPrivileges", LAST, 1300)
+        self.person.debugging = bool(changes[0][1])
+
     def OpenProcessToken(self, process: Any, access: int) -> Handle:
+        number = getattr(process, "number", 0)
+        # No privilege opens a token.
+        if number and not self.person.may(process_list(self.windows, number), access, "token"):
+            raise failure("OpenProcessToken", LAST, 5)
         made = ProcessHandle(1, lambda value: None, "a token")
         made.number = getattr(process, "number", 0)
         return made
@@ -115,6 +141,8 @@ class Advapi(Facade):
                                                             dacl=Acl.from_bytes(dacl))
 
     def GetKernelObjectSecurity(self, handle: Any, what: int) -> bytes:
+        if isinstance(handle, ProcessHandle):
+            return process_list(self.windows, handle.number).to_bytes()
         descriptor: SecurityDescriptor = handle.file.descriptor
         return descriptor.to_bytes()
 

@@ -17,10 +17,7 @@ from sidewall.nt.errors import NtError
 from sidewall.nt.sid import Sid
 from sidewall.plan.windows_sids import account_names
 from sidewall.platforms.traces import Removed
-from sidewall.platforms.windows import accounts, hiding, ledger, readiness, rights, wfp
-from sidewall.platforms.windows import constants_security as constants
-from sidewall.platforms.windows.constants_process import PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_TERMINATE
-from sidewall.platforms.windows.errors import ApiError
+from sidewall.platforms.windows import account_processes, accounts, hiding, ledger, readiness, rights, wfp
 from sidewall.platforms.windows.provision import lock
 
 TYPE_CHECKING = False
@@ -28,9 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sidewall.platforms.windows.machine import Machine
-
-KILLED = 1
-_GONE_WAIT_MILLISECONDS = 5000
 
 
 def remove(machine: Machine, user: Sid) -> Removed:
@@ -65,7 +59,7 @@ class _Removal:
             self._try(f"the account {name}", lambda name=name: sids.extend(self._stopped(name)))  # type: ignore[misc]
         self._try("the note of accounts", lambda: sids.extend(self._deleted(sids)))
         for sid in sids:
-            self._try(f"processes of {sid}", lambda sid=sid: self._end(sid))  # type: ignore[misc]
+            self._try(f"processes of {sid}", lambda sid=sid: account_processes.end(self.api, sid))  # type: ignore[misc]
             self._try(f"the rights of {sid}", lambda sid=sid: self._rights(sid))  # type: ignore[misc]
             self._try(f"the profile of {sid}", lambda sid=sid: self._profile(sid))  # type: ignore[misc]
         self._try("the network filters", lambda: wfp.remove(self.api, self.user))
@@ -107,25 +101,6 @@ class _Removal:
         if not believed:
             ledger.close(registry, self.user)
         return tuple(found)
-
-    def _end(self, sid: Sid) -> bool:
-        """Ends what still runs as the account: its profile could not go."""
-        kernel, advapi = self.api.kernel32, self.api.advapi32
-        ended = False
-        for number in kernel.EnumProcesses():
-            try:
-                with kernel.OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_TERMINATE | 0x100000,
-                                        number) as process:
-                    with advapi.OpenProcessToken(process, constants.TOKEN_QUERY) as token:
-                        ours = Sid.from_bytes(advapi.TokenUser(token)) == sid
-                    if ours:
-                        kernel.TerminateProcess(process, KILLED)
-                        kernel.WaitForSingleObject(process, _GONE_WAIT_MILLISECONDS)
-                        ended = True
-            except ApiError:
-                # Gone meanwhile, or a process of the system that nobody may open: not this account's.
-                continue
-        return ended
 
     def _rights(self, sid: Sid) -> bool:
         there = bool(rights.held(self.api, sid))
