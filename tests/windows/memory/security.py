@@ -241,7 +241,7 @@ class Userenv(Facade):
     def DeleteProfileW(self, sid: str) -> None:
         if not self.person.elevated:
             raise fault("DeleteProfileW", {}, 5)
-        if sid in self.windows.processes.values():
+        if sid in self.windows.processes.values() or self.windows.now < self.windows.unloading:
             raise failure("DeleteProfileW", LAST, 32, target=sid)
         if self.windows.keys.pop(f"{PROFILES}\\{sid}", None) is None:
             raise failure("DeleteProfileW", LAST, 2, target=sid)

@@ -127,6 +127,26 @@ def test_uninstall_ends_what_runs_and_removes_profiles() -> None:
     assert windows.picture() == before
 
 
+@pytest.mark.parametrize(("seconds", "left"), [(3, 0), (60, 1)])
+def test_a_profile_that_is_still_being_unloaded(seconds: int, left: int) -> None:
+    windows = Windows()
+    set_up(windows)
+    profile(windows, OFFLINE)
+    windows.processes = {100: windows.accounts[OFFLINE].sid}
+    windows.unloading = windows.now + seconds
+    assert len(take_away(windows).left) == left and not windows.processes
+    windows.now = windows.unloading
+    assert take_away(windows).left == ()
+
+
+def test_a_profile_s_directory_that_windows_leaves_is_named() -> None:
+    windows = Windows()
+    set_up(windows)
+    profile(windows, OFFLINE)
+    windows.files[rf"C:\Users\{OFFLINE}".upper()] = windows.files[r"C:\USERS\ANN"]
+    assert any(rf"left C:\Users\{OFFLINE}" in line for line in take_away(windows).left)
+
+
 def test_administrators_without_the_privilege_of_debuggers_are_told() -> None:
     """The list of a sandbox's processes leaves administrators out, and so does that of their tokens."""
     windows = Windows()

@@ -126,6 +126,8 @@ class Windows:
         self.stations: dict[str, SecurityDescriptor] = {}
         self.desktops: dict[str, SecurityDescriptor] = {}
         self.windows_there = True
+        self.unloading = 0.0
+        """Until when a service still unloads the profiles of those whose last process has ended."""
         self.now = 1_700_000_000.0
         self.calls: list[str] = []
         self.fail_at = -1
@@ -156,7 +158,12 @@ class Windows:
                            ("crypt32", Crypt), ("userenv", Userenv), ("fwpuclnt", Filters), ("user32", User),
                            ("shell32", Shell)):
             setattr(api, name, Watched(made(self, person), self))
-        return Machine(api, Watched(Registry(self, person), self), lambda: self.now)  # type: ignore[arg-type]
+        return Machine(api, Watched(Registry(self, person), self), lambda: self.now,  # type: ignore[arg-type]
+                       self.later)
+
+    def later(self, seconds: float) -> None:
+        """Time passes for who waits."""
+        self.now += seconds
 
     def picture(self) -> dict[str, Any]:
         """All that lasts, to be compared."""

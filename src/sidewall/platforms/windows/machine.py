@@ -33,12 +33,14 @@ class Caller(Record):
 
 
 class Machine:
-    """A Windows.  ``clock`` gives seconds since 1970."""
+    """A Windows.  ``clock`` gives seconds since 1970, ``sleep`` waits for some."""
 
-    def __init__(self, api: Api, registry: Registry, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, api: Api, registry: Registry, clock: Callable[[], float] = time.time,
+                 sleep: Callable[[float], object] = time.sleep) -> None:
         self.api = api
         self.registry = registry
         self.clock = clock
+        self.sleep = sleep
 
     def caller(self) -> Caller:
         """The owner of this process.  Raises Win32Error."""

@@ -12,12 +12,22 @@ the SIDs until nothing is left of them, so that the next try finds what this one
 
 from __future__ import annotations
 
-from sidewall.errors import SidewallError
+from sidewall.errors import MachineError, SidewallError
 from sidewall.nt.errors import NtError
 from sidewall.nt.sid import Sid
 from sidewall.plan.windows_sids import account_names
 from sidewall.platforms.traces import Removed
-from sidewall.platforms.windows import account_processes, accounts, hiding, ledger, readiness, rights, wfp
+from sidewall.platforms.windows import (
+    account_processes,
+    accounts,
+    hiding,
+    ledger,
+    private_file,
+    readiness,
+    rights,
+    wfp,
+)
+from sidewall.platforms.windows.errors import ApiError
 from sidewall.platforms.windows.provision import lock
 
 TYPE_CHECKING = False
@@ -25,6 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sidewall.platforms.windows.machine import Machine
+
+_STILL_LOADED = (5, 32, 87, 170)
+_UNLOADED_SECONDS, _PAUSE = 10, 0.25
 
 
 def remove(machine: Machine, user: Sid) -> Removed:
@@ -109,10 +122,23 @@ class _Removal:
         return there
 
     def _profile(self, sid: Sid) -> bool:
-        there = self.machine.registry.exists(f"{readiness.PROFILES}\\{sid}")
-        if there:
-            self.api.userenv.DeleteProfileW(sid)
-        return there
+        """Once the last process has ended a service unloads the profile, which takes it a while."""
+        key, path = f"{readiness.PROFILES}\\{sid}", readiness.profile(self.machine, sid)
+        if not self.machine.registry.exists(key):
+            return False
+        deadline = self.machine.clock() + _UNLOADED_SECONDS
+        while True:
+            try:
+                self.api.userenv.DeleteProfileW(sid)
+            except ApiError as error:
+                if error.code not in _STILL_LOADED or self.machine.clock() >= deadline:
+                    raise
+                self.machine.sleep(_PAUSE)
+            if not self.machine.registry.exists(key):
+                break
+        if path and "%" not in path and private_file.names(self.api, path) is not None:
+            raise MachineError(f"Windows removed the profile and left {path}", hint="remove it as an administrator")
+        return True
 
     def _shown(self, name: str) -> bool:
         there = self.machine.registry.exists(hiding.USER_LIST) and hiding.hidden(self.machine.registry, name)
