@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
+    from sidewall.plan.facts import LinuxFacts
+    from sidewall.plan.facts_windows import WindowsFacts
     from sidewall.plan.guarantees import Guarantee
+    from sidewall.plan.steps import Plan
     from sidewall.policy.model import Policy
 
     Opener: TypeAlias = Callable[[Policy, str], Cell]
     """Makes a cell from a policy and a tier's name."""
+    Facts: TypeAlias = LinuxFacts | WindowsFacts
 
 CLOSED_HINT = "make a new Sandbox; a closed one stays closed"
 
@@ -39,11 +43,27 @@ def machine_cell(policy: Policy, tier: str) -> Cell:
         GuaranteeError: something that the policy requires cannot be enforced here; nothing was started.
         MachineError: the machine did not do its part; nothing is left behind.
     """
-    from sidewall.plan import compile as compile_plan
     from sidewall.platforms import detect
 
     backend = detect.backend()
-    return backend.apply(compile_plan(policy, backend.facts(policy, tier=tier), tier=tier))
+    return backend.apply(_planned(policy, backend.facts(policy, tier=tier), tier))
+
+
+def _planned(policy: Policy, facts: Facts, tier: str) -> Plan:
+    """The plan, which follows from these three and nothing else: who opens one sandbox after another in a workspace
+    that stays as it is gets the one of the last time.  Raises as ``plan.compile``."""
+    global _last
+    last = _last
+    if last is not None and last[1] == facts and last[0] == policy and last[2] == tier:
+        return last[3]
+    from sidewall.plan import compile as compile_plan
+
+    plan = compile_plan(policy, facts, tier=tier)
+    _last = policy, facts, tier, plan
+    return plan
+
+
+_last: tuple[Policy, Facts, str, Plan] | None = None
 
 
 class Opening:
