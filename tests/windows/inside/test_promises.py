@@ -149,6 +149,19 @@ def test_what_a_crashed_owner_left_is_removed_and_nobody_else_s(workspace: str) 
         temporary.remove(WINDOWS, strange)
 
 
+def test_the_next_cell_removes_what_a_crashed_owner_left(workspace: str) -> None:
+    parent = facts.temporary_parent(os.environ["USERPROFILE"])
+    dead = os.path.join(parent, f"{temporary.PREFIX}999999996-1-abc")
+    os.makedirs(os.path.join(dead, "sub"))
+    live = opened(workspace)
+    try:
+        opened(workspace).close()
+        assert not os.path.exists(dead)
+        assert os.path.isdir(os.fsdecode(live.environment[b"TEMP"]))
+    finally:
+        live.close()
+
+
 def test_facts_of_paths(workspace: str) -> None:
     os.makedirs(os.path.join(workspace, "repo", ".git", "objects", "info"))
     os.makedirs(os.path.join(workspace, "deep", ".claude"))

@@ -88,7 +88,7 @@ class Opening:
         wanted = step(self._plan, steps.PrivateTemp)
         if wanted is not None:
             path = self._temporary = temporary.make(self._api, wanted)
-            self._undo.append(lambda: _removed(self._api, path))
+            self._undo.append(lambda: _removed(self._api, path, wanted.parent))
 
     def _watch(self) -> None:
         """Last: what the cell itself made is not to be found."""
@@ -113,10 +113,12 @@ class Opening:
         """What a tier has of its own."""
 
 
-def _removed(api: Api, path: str) -> tuple[Held, ...]:
+def _removed(api: Api, path: str, parent: str) -> tuple[Held, ...]:
     from sidewall.platforms.windows import temporary
 
     left = temporary.remove(api, path)
+    # What a crashed process left: one try, since the next cell has another.
+    temporary.recover(api, parent, patience=0)
     return (Held(action="left", path=path, reason=left),) if left else ()
 
 

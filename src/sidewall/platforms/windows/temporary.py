@@ -2,7 +2,8 @@
 
 Knows: how a tree is removed on Windows while a virus scanner still holds a file of it.  Must not know: policies.
 
-The name says which process made it, so that what a crashed one left is known as nobody's and goes at the next start.
+The name says which process made it, so that what a crashed one left is known as nobody's.  It goes when the next cell
+is closed, where no command waits for it.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ def make(api: Api, step: PrivateTemp) -> str:
     return path
 
 
-def remove(api: Api, path: str) -> str:
+def remove(api: Api, path: str, *, patience: float = PATIENCE) -> str:
     """Removes it with all that is in it, and follows no link; '' or why something is left, for people."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while True:
         failures = trees.remove(api, path)
         if not failures:
@@ -48,7 +49,7 @@ def remove(api: Api, path: str) -> str:
         time.sleep(PAUSE)
 
 
-def recover(api: Api, parent: str) -> tuple[str, ...]:
+def recover(api: Api, parent: str, *, patience: float = PATIENCE) -> tuple[str, ...]:
     """Removes what processes left in ``parent`` that are no more; what was removed, one line each."""
     try:
         names = [name for name in os.listdir(parent) if name.startswith(PREFIX)]
@@ -60,7 +61,7 @@ def recover(api: Api, parent: str) -> tuple[str, ...]:
         birth = rest.partition("-")[0]
         if pid.isdigit() and not _alive(api, int(pid), birth):
             path = f"{parent}\\{name}"
-            left = remove(api, path)
+            left = remove(api, path, patience=patience)
             done.append(f"removed {path}" if not left else f"could not remove all of {path}: {left}")
     return tuple(done)
 
