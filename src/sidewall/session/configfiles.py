@@ -72,7 +72,8 @@ def read(name: str, *, must: bool, anyone: bool) -> bytes | None:
     """A configuration file's bytes; None when there is none and none ``must`` be there.
 
     With ``anyone`` (a project's file) its owner does not matter, and a link in the last place is not followed; without,
-    the file must belong to root or to this user and not be writable by everybody.  Never waits for a pipe.
+    the file must belong to root or to this user and not be writable by everybody (on Windows: belong to this user or
+    an administrator, and be writable by nobody else).  Never waits for a pipe.
     Raises ConfigError.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -98,7 +99,7 @@ def read(name: str, *, must: bool, anyone: bool) -> bytes | None:
         if info.st_size > MOST_BYTES:
             raise ConfigError(f"is longer than {MOST_BYTES} bytes", file=name, hint="Is this the right file?")
         if not anyone:
-            _check_owner(name, info)
+            _check_owner(name, fd, info)
         pieces = []
         while piece := os.read(fd, MOST_BYTES + 1):
             pieces.append(piece)
@@ -111,9 +112,13 @@ def read(name: str, *, must: bool, anyone: bool) -> bytes | None:
         os.close(fd)
 
 
-def _check_owner(name: str, info: os.stat_result) -> None:
+def _check_owner(name: str, fd: int, info: os.stat_result) -> None:
     """Refuses a trusted layer's file that another user may have written."""
-    if sys.platform != "win32":
+    if sys.platform == "win32":
+        from sidewall.platforms.windows import api, descriptors, user_config
+
+        user_config.check(api.native(), descriptors.handle_of(fd), name)
+    else:
         if info.st_uid not in (0, os.geteuid()):
             raise ConfigError("belongs to another user", file=name, hint="Take it over with chown, or remove it.")
         if info.st_mode & stat.S_IWOTH:

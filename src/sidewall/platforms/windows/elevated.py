@@ -22,8 +22,7 @@ from sidewall.errors import MachineError, SidewallError
 from sidewall.nt.sddl import parse
 from sidewall.platforms.windows import constants_files as files
 from sidewall.platforms.windows import constants_process as process
-from sidewall.platforms.windows import exchange
-from sidewall.platforms.windows.constants_security import TOKEN_QUERY
+from sidewall.platforms.windows import exchange, tokens
 from sidewall.platforms.windows.errors import ApiError
 
 TYPE_CHECKING = False
@@ -194,13 +193,7 @@ def check_parent(api: Api, client: int) -> None:
 
 def client_of(machine: Machine, pipe: Handle) -> Caller:
     """Who is at the other end, by the token of whoever sent the last message.  Raises Win32Error."""
-    advapi, kernel = machine.api.advapi32, machine.api.kernel32
-    advapi.ImpersonateNamedPipeClient(pipe)
-    try:
-        token = advapi.OpenThreadToken(kernel.GetCurrentThread(), TOKEN_QUERY)
-    finally:
-        advapi.RevertToSelf()
-    with token:
+    with tokens.of_client(machine.api, pipe) as token:
         return machine.whose(token)
 
 

@@ -33,6 +33,7 @@ from sidewall.nt.mask import (
     mapping_of,
 )
 from sidewall.platforms.windows import constants_files as constants
+from sidewall.platforms.windows import private_file
 from sidewall.platforms.windows.constants_security import (
     DACL_SECURITY_INFORMATION,
     OWNER_SECURITY_INFORMATION,
@@ -54,7 +55,6 @@ TAKING = DELETE | WRITE_DAC | WRITE_OWNER
 WRITING = TAKING | FILE_ADD_FILE | FILE_ADD_SUBDIRECTORY | FILE_DELETE_CHILD | FILE_WRITE_EA | FILE_WRITE_ATTRIBUTES
 """For files these bits are writing and appending."""
 MOST_BYTES = 1 << 18
-NOT_THERE = (2, 3)
 _ALIKE = (known.CREATOR_OWNER, known.CREATOR_GROUP, known.OWNER_RIGHTS)
 """They stand for the owner, who is looked at himself."""
 _SHARE = constants.FILE_SHARE_READ | constants.FILE_SHARE_WRITE
@@ -108,14 +108,7 @@ def read(api: Api, path: str) -> bytes | None:
 
 
 def _open(api: Api, path: str, access: int) -> Handle | None:
-    try:
-        return api.kernel32.CreateFileW(path, _LOOK | access, constants.OPEN_EXISTING, share=_SHARE,
-                                        flags=constants.FILE_FLAG_BACKUP_SEMANTICS
-                                        | constants.FILE_FLAG_OPEN_REPARSE_POINT)
-    except ApiError as error:
-        if error.code in NOT_THERE:
-            return None
-        raise
+    return private_file.opened(api, path, _LOOK | access, share=_SHARE)
 
 
 def _check(api: Api, opened: Handle, where: str, file: str, mask: int, *, top: bool = False) -> None:

@@ -15,6 +15,7 @@ from sidewall.errors import MachineError
 from sidewall.nt.sddl import parse
 from sidewall.platforms.windows import constants_files as constants
 from sidewall.platforms.windows.errors import ApiError
+from sidewall.platforms.windows.kernel32_files import SHARE_ALL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,13 +42,9 @@ def sddl(owner: Sid, *, directory: bool = False) -> str:
 
 def read(api: Api, path: str, *, largest: int = LARGEST) -> bytes | None:
     """What is in it, None when it is not there.  Raises Win32Error, MachineError for a link or a huge file."""
-    try:
-        file = api.kernel32.CreateFileW(path, GENERIC_READ, constants.OPEN_EXISTING,
-                                        flags=constants.FILE_FLAG_OPEN_REPARSE_POINT)
-    except ApiError as error:
-        if error.code in NOT_THERE:
-            return None
-        raise
+    file = opened(api, path, GENERIC_READ)
+    if file is None:
+        return None
     with file:
         found = api.kernel32.GetFileInformationByHandle(file)
         if found.dwFileAttributes & constants.FILE_ATTRIBUTE_REPARSE_POINT or found.nNumberOfLinks != 1:
@@ -60,6 +57,21 @@ def read(api: Api, path: str, *, largest: int = LARGEST) -> bytes | None:
                 raise MachineError(f"{path} is larger than anything that Sidewall writes there",
                                    hint="remove it and run `sidewall setup`")
         return data
+
+
+def opened(api: Api, path: str, access: int, *, share: int = SHARE_ALL) -> Handle | None:
+    """A file or directory as it is, no link followed in the last place; None when it is not there.
+
+    Raises Win32Error.
+    """
+    try:
+        return api.kernel32.CreateFileW(path, access, constants.OPEN_EXISTING, share=share,
+                                        flags=constants.FILE_FLAG_BACKUP_SEMANTICS
+                                        | constants.FILE_FLAG_OPEN_REPARSE_POINT)
+    except ApiError as error:
+        if error.code in NOT_THERE:
+            return None
+        raise
 
 
 def make_directory(api: Api, path: str, owner: Sid) -> None:
@@ -125,16 +137,11 @@ def remove(api: Api, path: str) -> bool:
 
 def names(api: Api, directory: str) -> tuple[str, ...] | None:
     """What is in a directory, None when it is not there.  Raises Win32Error."""
-    try:
-        opened = api.kernel32.CreateFileW(directory, LIST, constants.OPEN_EXISTING,
-                                          flags=constants.FILE_FLAG_BACKUP_SEMANTICS
-                                          | constants.FILE_FLAG_OPEN_REPARSE_POINT)
-    except ApiError as error:
-        if error.code in NOT_THERE:
-            return None
-        raise
-    with opened:
-        return tuple(sorted([one.name for one in api.kernel32.DirectoryEntries(opened) if one.name not in (".", "..")]))
+    there = opened(api, directory, LIST)
+    if there is None:
+        return None
+    with there:
+        return tuple(sorted([one.name for one in api.kernel32.DirectoryEntries(there) if one.name not in (".", "..")]))
 
 
-__all__ = ["hold", "make_directory", "names", "read", "remove", "sddl", "write"]
+__all__ = ["hold", "make_directory", "names", "opened", "read", "remove", "sddl", "write"]

@@ -22,10 +22,10 @@ from sidewall.nt.sddl import parse
 from sidewall.nt.sid import Sid
 from sidewall.platforms.windows import constants_files as files
 from sidewall.platforms.windows import constants_process as constants
+from sidewall.platforms.windows import tokens
 from sidewall.platforms.windows.constants_security import (
     OWNER_SECURITY_INFORMATION,
     SE_KERNEL_OBJECT,
-    TOKEN_QUERY,
 )
 from sidewall.platforms.windows.errors import ApiError
 
@@ -151,14 +151,8 @@ def ended(api: Api, process: Handle) -> MachineError:
 
 def user_of_client(api: Api, pipe: Handle) -> Sid:
     """Who is at the client's end, once something was read from it.  Raises Win32Error."""
-    advapi, kernel = api.advapi32, api.kernel32
-    advapi.ImpersonateNamedPipeClient(pipe)
-    try:
-        token = advapi.OpenThreadToken(kernel.GetCurrentThread(), TOKEN_QUERY)
-    finally:
-        advapi.RevertToSelf()
-    with token:
-        return Sid.from_bytes(advapi.TokenUser(token))
+    with tokens.of_client(api, pipe) as token:
+        return Sid.from_bytes(api.advapi32.TokenUser(token))
 
 
 def connect(api: Api, name: str, server: int, owner: Sid) -> Handle:

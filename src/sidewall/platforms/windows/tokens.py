@@ -61,6 +61,19 @@ def own(api: Api) -> Handle:
     return api.advapi32.OpenProcessToken(api.kernel32.GetCurrentProcess(), ACCESS)
 
 
+def of_client(api: Api, pipe: Handle) -> Handle:
+    """The token of whoever is at the client's end of a pipe, once something was read from it; to be asked, no more.
+
+    Raises Win32Error.
+    """
+    advapi = api.advapi32
+    advapi.ImpersonateNamedPipeClient(pipe)
+    try:
+        return advapi.OpenThreadToken(api.kernel32.GetCurrentThread(), constants.TOKEN_QUERY)
+    finally:
+        advapi.RevertToSelf()
+
+
 def make(api: Api, base: Handle, recipe: TokenRecipe) -> Handle:
     """A primary token by the recipe, from a token of whom it names.  Raises Win32Error, SddlError."""
     advapi = api.advapi32
