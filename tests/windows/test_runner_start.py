@@ -111,6 +111,7 @@ class Api:
         self._done("SetTokenDefaultDacl")
 
     def GetKernelObjectSecurity(self, handle: Handle, what: int) -> bytes:
+        self._done("GetKernelObjectSecurity")
         return SecurityDescriptor(dacl=self.machine.objects[handle.value][1].dacl).to_bytes()
 
     def SetKernelObjectSecurity(self, handle: Handle, what: int, descriptor: bytes) -> None:

@@ -56,7 +56,8 @@ class Unable(MachineError):
 
 def start(api: Api, launch: Launch, job: Handle, owner: Sid, account: Sid) -> Runner:
     """A runner that is known for what it is.  Raises MachineError; then nothing of it is left."""
-    name = runner_pipe.new_name()
+    name, closed = runner_pipe.new_name(), parse(guarded(owner))
+    data = closed.to_bytes()
     pipe = runner_pipe.make(api, name, owner, account)
     try:
         started = launch(name, str(os.getpid()), owner)
@@ -64,8 +65,11 @@ def start(api: Api, launch: Launch, job: Handle, owner: Sid, account: Sid) -> Ru
         pipe.close()
         raise
     try:
+        # At once: until then a command of another cell of the account could open them.
         for handle in (started.process, started.thread):
-            _guard(api, handle, owner)
+            api.advapi32.SetKernelObjectSecurity(handle, DACL_SECURITY_INFORMATION, data)
+        for handle in (started.process, started.thread):
+            _look(api, handle, closed)
         _guard_what_it_makes(api, started.process, owner)
         api.kernel32.AssignProcessToJobObject(job, started.process)
         api.kernel32.ResumeThread(started.thread)
@@ -83,10 +87,8 @@ def start(api: Api, launch: Launch, job: Handle, owner: Sid, account: Sid) -> Ru
     return runner
 
 
-def _guard(api: Api, handle: Handle, owner: Sid) -> None:
-    """Closes a process or a thread to the account that it runs as.  Raises MachineError when it does not take it."""
-    meant = parse(guarded(owner))
-    api.advapi32.SetKernelObjectSecurity(handle, DACL_SECURITY_INFORMATION, meant.to_bytes())
+def _look(api: Api, handle: Handle, meant: SecurityDescriptor) -> None:
+    """Whether a process or a thread is closed to the account that it runs as.  Raises MachineError when it is not."""
     try:
         found = SecurityDescriptor.from_bytes(api.advapi32.GetKernelObjectSecurity(handle, DACL_SECURITY_INFORMATION))
     except NtError as error:
