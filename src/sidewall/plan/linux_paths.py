@@ -313,11 +313,12 @@ def _shown(policy: Policy, known: dict[str, PathFact], places: fact.Places, clos
     # The interpreter that a caller knows by ``sys.executable`` works inside too, wherever it lies.
     wanted += [path for path in own if any(is_within(path, top) and path != top for top in _COVERED)
                and not any(is_within(path, root) for root in roots)]
+    hidden = frozenset(denied)
     for rule in policy.files:
         if rule.access == READ and not rule.glob:
             path = places.really(rule.path)
             covered = any(is_within(path, top) and path != top for top in _COVERED)
-            if covered or any(is_within(path, secret) for secret in denied):
+            if covered or path in hidden or not hidden.isdisjoint(_above(path)):
                 wanted.append(path)
     for path in sorted(set(wanted).difference(denied, roots, closed)):
         found = known.get(path)
