@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,13 +58,16 @@ def everything(root: Path) -> dict[str, tuple[list[str], list[str]]]:
 def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The directories that are really listed from now on."""
     seen: list[str] = []
-    scandir = os.scandir
 
-    def noted(fd: int) -> object:
-        seen.append(os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
-        return scandir(fd)
+    def noting(real: Callable[[int], object]) -> Callable[[int], object]:
+        def noted(fd: int) -> object:
+            seen.append(os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
+            return real(fd)
 
-    monkeypatch.setattr(listings.os, "scandir", noted)
+        return noted
+
+    monkeypatch.setattr(listings.os, "scandir", noting(os.scandir))
+    monkeypatch.setattr(listings.os, "listdir", noting(os.listdir))
     return seen
 
 
@@ -129,6 +133,22 @@ def test_a_link_is_not_followed_into_a_directory(root: Path) -> None:
     assert looked.of(f"{root}/file") == ([], [])
 
 
+@pytest.mark.parametrize("counted", [True, False], ids=["by link count", "by entries"])
+def test_a_directory_without_directories(root: Path, counted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever way it is listed: files with a protected name, links, and what a repository is known by."""
+    monkeypatch.setattr(listings, "_SOUND", dict.fromkeys(listings._SOUND, counted))
+    monkeypatch.setattr(listings, "_known", (b"", {}))
+    for name in (".git", "commondir", "a file"):
+        (root / "a/b" / name).write_text("")
+    (root / "a/b/.vscode").symlink_to("/")
+    time.sleep(SETTLED_SECONDS)
+    assert everything(root)["a/b"] == ([], [".git", ".vscode"])
+    made = listings.made(os.fspath(root), NAMES)
+    assert "a" in made and "a/b" not in made
+    (root / "a/b/c").mkdir()
+    assert everything(root)["a/b"] == (["c"], [".git", ".vscode"])
+
+
 def test_other_names_have_listings_of_their_own(root: Path) -> None:
     everything(root)
     looked = Listings(os.fspath(root), frozenset(("file",)))
@@ -138,8 +158,8 @@ def test_other_names_have_listings_of_their_own(root: Path) -> None:
 
 def test_an_unknown_file_system_is_listed_each_time(
         root: Path, listed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listings, "_SOUND", frozenset((b"fuse.storage",)))
-    monkeypatch.setattr(listings, "_known", (b"", frozenset()))
+    monkeypatch.setattr(listings, "_SOUND", {b"fuse.storage": True})
+    monkeypatch.setattr(listings, "_known", (b"", {}))
     first = everything(root)
     assert everything(root) == first
     assert sorted(listed) == ["a", "a", "b", "b", "root", "root"]

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
     Listing = tuple[int, Signature, list[str], list[str], bool]
 
-_SOUND = frozenset((b"bcachefs", b"ext2", b"ext3", b"ext4", b"f2fs", b"overlay", b"ramfs", b"tmpfs", b"xfs", b"zfs"))
+_SOUND = {b"bcachefs": False, b"ext2": True, b"ext3": True, b"ext4": True, b"f2fs": False, b"overlay": False,
+          b"ramfs": True, b"tmpfs": True, b"xfs": True, b"zfs": False}
+"""And whether the link count of a directory tells how many directories are in it: with two there is none."""
 GIT_MARKS = frozenset(("HEAD", "objects", "refs", "commondir"))
 """What git takes a directory for a repository by.  Of one that has any of it, more has to be looked at than names."""
 _MOST_ROOTS = 8
 _kept: dict[tuple[str, frozenset[str]], dict[str, Listing]] = {}
-_known: tuple[bytes, frozenset[int]] = (b"", frozenset())
+_known: tuple[bytes, dict[int, bool]] = (b"", {})
 
 
 class Listings:
@@ -67,20 +69,26 @@ class Listings:
         fd = os.open(path, OPEN_DIRECTORY)
         try:
             status = os.fstat(fd)
+            device = status.st_dev
             # Before it is listed: what happens meanwhile must show.
-            certain = status.st_dev in self._sound and settled(status)
-            with os.scandir(fd) as entries:
-                for entry in entries:
-                    name = entry.name
-                    if name in names:
-                        named.append(name)
-                        continue
-                    if name in GIT_MARKS:
-                        plain = False
-                    if entry.is_dir(follow_symlinks=False):
-                        below.append(name)
+            certain = device in self._sound and settled(status)
+            if status.st_nlink == 2 and self._sound.get(device):
+                here = os.listdir(fd)
+                named = [name for name in here if name in names]
+                plain = GIT_MARKS.isdisjoint(here)
+            else:
+                with os.scandir(fd) as entries:
+                    for entry in entries:
+                        name = entry.name
+                        if name in names:
+                            named.append(name)
+                            continue
+                        if name in GIT_MARKS:
+                            plain = False
+                        if entry.is_dir(follow_symlinks=False):
+                            below.append(name)
             if certain:
-                self._now[path[self._at:]] = (status.st_dev, signature(status), below, named, plain)
+                self._now[path[self._at:]] = (device, signature(status), below, named, plain)
         except OSError:
             pass  # what is listed until then counts; it is asked anew next time
         finally:
@@ -108,8 +116,8 @@ def made(root: str, names: frozenset[str]) -> dict[str, tuple[Signature, list[st
             for path, (_device, status, below, named, plain) in kept.items() if plain}
 
 
-def _sound_devices() -> frozenset[int]:
-    """The devices of all mounts whose file system keeps change times (proc(5), mountinfo).
+def _sound_devices() -> dict[int, bool]:
+    """The devices of all mounts whose file system keeps change times (proc(5), mountinfo), with what is in ``_SOUND``.
 
     A subvolume of btrfs has a device that no mount names; it is listed each time.
     """
@@ -118,14 +126,15 @@ def _sound_devices() -> frozenset[int]:
         with open("/proc/self/mountinfo", "rb", 0) as table:
             text = table.read()
     except OSError:
-        return frozenset()
+        return {}
     if text == _known[0]:
         return _known[1]
-    found = set()
+    found: dict[int, bool] = {}
     for line in text.splitlines():
         fields, _, kind = line.partition(b" - ")
-        if kind.partition(b" ")[0] in _SOUND:
+        counted = _SOUND.get(kind.partition(b" ")[0])
+        if counted is not None:
             major, _, minor = fields.split(b" ", 3)[2].partition(b":")
-            found.add(os.makedev(int(major), int(minor)))
-    _known = text, frozenset(found)
-    return _known[1]
+            found[os.makedev(int(major), int(minor))] = counted
+    _known = text, found
+    return found
