@@ -55,7 +55,8 @@ def files() -> tuple[str, ...]:
     found = {base, os.path.join(os.path.dirname(base), f"python{tag}.dll")}
     # What was compiled is run in place of the source.
     found |= {os.path.abspath(name) for one in list(sys.modules.values())
-              for name in (getattr(one, "__file__", None), getattr(one, "__cached__", None)) if isinstance(name, str)}
+              for name in (getattr(one, "__file__", None), getattr(getattr(one, "__spec__", None), "cached", None))
+              if isinstance(name, str)}
     for directory, _, here in os.walk(package):
         found |= {os.path.join(directory, name) for name in here}
     return tuple(sorted(found))
