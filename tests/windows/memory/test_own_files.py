@@ -65,6 +65,24 @@ def test_all_is_seen_and_goes(base: Path) -> None:
     assert own.uninstall() == ((), ())
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_what_accounts_own_is_given_back_before_the_lists_go(base: Path, broken: bool) -> None:
+    """These keep an account from opening up what it owns; and a fault of the one does not keep the other from it."""
+    recorded = Recorded("C:\\a")
+    undone: list[int] = []
+
+    def recover() -> tuple[str, ...]:
+        undone.append(recorded.undone)
+        if broken:
+            raise MachineError("no such process can be asked", hint="try again")
+        return ()
+
+    own = OwnFiles(recorded, str(base / "state"), str(base / "temp"), recover,
+                   lambda path: temporary.remove(PosixFiles(), path))  # type: ignore[arg-type]
+    _, left = own.uninstall()
+    assert undone == [0] and recorded.undone == 1 and bool(left) is broken
+
+
 @pytest.mark.parametrize("recorded", [Recorded("C:\\a", held=("C:\\a",)), Recorded("C:\\a", broken=True)])
 def test_the_journal_stays_while_something_is_to_be_undone(base: Path, recorded: Recorded) -> None:
     done, left = files(base, recorded).uninstall()

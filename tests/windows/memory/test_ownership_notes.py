@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from tests.plan.windows.proving import OFFLINE, USER
-from tests.windows.acl_machines import Machine, command_token
+from tests.windows.acl_machines import Killed, Machine, command_token
 from tests.windows.acl_scenes import WORK, plan, world
 from tests.windows.memory.windows import ANN, Windows
 
@@ -13,6 +19,7 @@ from sidewall.nt.sid import Sid
 from sidewall.plan.windows_steps import Ownership
 from sidewall.platforms.windows import ownership_notes as notes
 from sidewall.platforms.windows.journal_records import Owner
+from sidewall.platforms.windows.opening import Opening
 from sidewall.platforms.windows.store_memory import MemoryStore
 
 ACCOUNT = Sid(OFFLINE)
@@ -89,6 +96,58 @@ def test_what_is_no_note_does_nothing(data: bytes) -> None:
     windows.files[path.upper()].data = data
     assert recover(windows, made, Processes(11)) == ()
     assert owner(made) == ACCOUNT
+
+
+def test_a_crash_at_any_step_of_giving_back_is_followed_by_another_go() -> None:
+    """... and one after the lists were undone: the note is there until everything is the user's."""
+    crashed = machine()
+    crashed.create(f"{WORK}\\src\\left too", command_token(plan()))
+    crashed.living.clear()
+    undone = copy.copy(crashed)
+    undone.disk = copy.copy(crashed.disk)
+    undone.process().lists.recover()
+    for before in (crashed, undone):
+        number, died = 0, True
+        while died:
+            number += 1
+            windows, made = Windows(), copy.copy(before)
+            made.disk = copy.copy(before.disk)
+            notes.note(windows.machine().api, PLACE, Processes(10), STEP, ACCOUNT, ANN)
+            calls = itertools.count(1)
+
+            def dies(call: str, path: str, calls: Iterator[int] = calls, number: int = number) -> None:
+                if next(calls) == number:
+                    raise Killed
+
+            try:
+                notes.recover(windows.machine().api, PLACE, Processes(11), MemoryStore(made.disk, made.token, dies))
+                died = False
+            except Killed:
+                assert [path for path in windows.files if path.startswith(PLACE.upper() + "\\")]
+            assert recover(windows, made, Processes(12)) == ()
+            assert ACCOUNT not in {node.sd.owner for _, node in made.disk.tree.paths() if node.sd is not None}
+            assert not [path for path in windows.files if path.startswith(PLACE.upper() + "\\")]
+        assert number > 10 and owner(before) == ACCOUNT
+
+
+def test_what_an_account_owns_is_given_back_before_the_lists_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With them goes the entry for OWNER RIGHTS; whoever opens the next cell, of any tier, keeps that order."""
+    told: list[str] = []
+
+    class Lists:
+        def placeholders(self) -> frozenset[str]:
+            return frozenset()
+
+        def apply(self, about: object) -> object:
+            told.append("lists")
+            return SimpleNamespace(release=lambda: ())
+
+    windows = Windows()
+    api = windows.machine().api
+    monkeypatch.setattr(notes, "recovered", lambda api, home: told.append(home))
+    lists: Any = Lists()
+    Opening(api, plan())._lists(lambda: lists)
+    assert told == [r"C:\Users\ann", "lists"]
 
 
 def test_a_failure_at_any_call_stops_nothing() -> None:

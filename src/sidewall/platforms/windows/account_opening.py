@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from sidewall.errors import GuaranteeError, MachineError
 from sidewall.plan import windows_steps as steps
-from sidewall.platforms.windows import jobs, orphans, runner_owner, runner_parts, tokens
+from sidewall.platforms.windows import jobs, orphans, ownership_notes, runner_owner, runner_parts, tokens
 from sidewall.platforms.windows import runner_messages as says
 from sidewall.platforms.windows.account_cell import AccountCell
 from sidewall.platforms.windows.opening import Opening, step
@@ -53,6 +53,7 @@ class AccountOpening(Opening):
         self._filters(user)
         # A runner that an owner left that was killed before it had it in its job; the runner looks for others.
         orphans.end(self._api, home + orphans.PLACE)
+        ownership_notes.recovered(self._api, home)
         # The whole cell, the runner too: the last handle is ours, so it ends with us.
         self._job, lost = jobs.make(self._api, steps.Job(flags=KILL_ON_CLOSE | NO_ERROR_BOX))
         self._missing += lost
@@ -86,8 +87,6 @@ class AccountOpening(Opening):
 
             place = notes.directory(home)
             store, processes = Win32Store(self._api), ProcessOwners(self._api)
-            # What a cell that crashed left is seen to first.
-            notes.recover(self._api, place, processes, store)
             noted = notes.note(self._api, place, processes, wanted, account, wanted.owner)
             self._undo.append(Owners(self._api, store, wanted, account,
                                      lambda: notes.forget(self._api, noted)).give_back)

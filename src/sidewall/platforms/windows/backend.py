@@ -137,12 +137,13 @@ class WindowsBackend:
 
     def recover(self) -> tuple[str, ...]:
         """See ``contract.Backend.recover``."""
-        from sidewall.platforms.windows import facts, orphans, temporary
+        from sidewall.platforms.windows import facts, orphans, ownership_notes, temporary
 
         ended = orphans.end(self._api, self._home() + orphans.PLACE)
         done = tuple([f"ended process {number}, which a sandbox that crashed had started" for number in ended])
         parent = facts.temporary_parent(self._home())
         done += temporary.recover(self._api, parent) if parent else ()
+        done += tuple([f"left {one.path}: {one.reason}" for one in ownership_notes.recovered(self._api, self._home())])
         return (*done, *(self._machine_lists().recover() if self._journalled() else ()))
 
     def _home(self) -> str:

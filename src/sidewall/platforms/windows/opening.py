@@ -11,6 +11,7 @@ from sidewall.plan import windows_steps as steps
 from sidewall.plan.steps import Watch
 from sidewall.plan.windows_unenforced import RESTRICTING, Unenforced, beyond
 from sidewall.platforms.contract import Held
+from sidewall.platforms.windows import tokens
 from sidewall.platforms.windows.opened import undo_all
 
 TYPE_CHECKING = False
@@ -79,6 +80,12 @@ class Opening:
         wanted = any(isinstance(one, (steps.AclEdit, steps.Placeholder)) for one in self._plan.steps)
         if not wanted or any(one.facility == RESTRICTING for one in self._missing):
             return
+        from sidewall.platforms.windows import ownership_notes
+
+        with tokens.own(self._api) as token:
+            home = self._api.userenv.GetUserProfileDirectoryW(token)
+        # The journal undoes the lists of crashed cells next.
+        ownership_notes.recovered(self._api, home)
         self._held = lists().placeholders
         self._undo.append(lists().apply(self._plan).release)
 

@@ -68,6 +68,11 @@ class OwnFiles:
         """Undoes and removes all of it: what went, and what could not and why.  Raises nothing of ours."""
         done: list[str] = []
         left: list[str] = []
+        try:
+            # What accounts made becomes the user's before the lists go: these keep an account from opening it up.
+            done += self._recover()
+        except SidewallError as error:
+            left.append(f"private directories: {error}")
         journal = os.path.join(self._state, LISTS)
         undone = True
         if os.path.isdir(journal):
@@ -81,10 +86,6 @@ class OwnFiles:
             except SidewallError as error:
                 left.append(f"access lists: {error}")
                 undone = False
-        try:
-            done += self._recover()
-        except SidewallError as error:
-            left.append(f"private directories: {error}")
         left += [f"{path} belongs to a sandbox that is open" for path in self._private()]
         for name in _names(self._state):
             self._entry(name, done, left, undone=undone)

@@ -3,7 +3,9 @@
 Knows: one small file a cell, named after the process that keeps it open.  Must not know: how an owner is changed
 (``ownership``), access lists.
 
-After a crash nobody knows which names came to be, so everything below the roots is looked at then, once.
+After a crash nobody knows which names came to be, so everything below the roots is looked at then, once.  That comes
+before the access lists of crashed cells are undone, by whomever: with them goes the entry for OWNER RIGHTS, and from
+then on an account could open up what it still owns.
 """
 
 from __future__ import annotations
@@ -81,6 +83,15 @@ def recover(api: Api, place: str, processes: Processes, store: SecurityStore) ->
     return tuple(held)
 
 
+def recovered(api: Api, home: str) -> tuple[Held, ...]:
+    """The same on this machine, for the user whose profile that is; to be called before lists are undone."""
+    from sidewall.platforms.windows.journal import ProcessOwners
+    from sidewall.platforms.windows.store_win32 import Win32Store
+
+    place = directory(home)
+    return recover(api, place, ProcessOwners(api), Win32Store(api)) if _names(api, place) else ()
+
+
 def _names(api: Api, place: str) -> tuple[str, ...]:
     try:
         return private_file.names(api, place) or ()
@@ -99,4 +110,4 @@ def _read(api: Api, path: str) -> tuple[Sid, Sid, list[str]] | None:
     return (owner, account, rest[2:]) if head == HEAD else None
 
 
-__all__ = ["NAME", "directory", "forget", "note", "recover"]
+__all__ = ["NAME", "directory", "forget", "note", "recover", "recovered"]
