@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from sidewall.platforms.windows import api
+from sidewall.platforms.windows import api, ownership
 from sidewall.platforms.windows.errors import ApiError
+from sidewall.platforms.windows.handles import ledger
+from sidewall.platforms.windows.kernel32_pipes import Pending
 from sidewall.platforms.windows.ownership import NewNames, Owners, give_back
 from sidewall.platforms.windows.store_win32 import Win32Store
 
@@ -47,6 +50,30 @@ def test_names_are_told_whatever_times_a_command_gives_them(tmp_path: Path) -> N
     found = told(names, "a", "new")
     assert {"a", "new"} <= set(found)
     assert "old" not in found
+
+
+def test_a_thread_that_takes_its_time_gives_everything_back_itself(tmp_path: Path,
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ownership, "PATIENCE", 0.05)
+    before, dropped = dict(ledger.open), list(ledger.leaked)
+    go, taking = threading.Event(), threading.Event()
+
+    class Slow(NewNames):
+        def _take(self, pending: Pending) -> None:
+            taking.set()
+            assert go.wait(SECONDS)
+            super()._take(pending)
+
+    names = Slow(API, str(tmp_path))
+    (tmp_path / "new").touch()
+    assert taking.wait(SECONDS)
+    assert names.told() is None and names.told() is None, "not all of them are known"
+    assert names._reading.locked() and len(ledger.open) == len(before) + 3
+    go.set()
+    deadline = time.monotonic() + SECONDS
+    while ledger.open != before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert ledger.open == before and ledger.leaked == dropped
 
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:

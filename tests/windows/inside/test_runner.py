@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -162,6 +163,30 @@ def test_the_runner_is_closed_to_its_own_account(cell: AccountCell, launcher: ru
         data = runners.REAL.advapi32.GetKernelObjectSecurity(process, DACL_SECURITY_INFORMATION)
     found = SecurityDescriptor.from_bytes(data).dacl
     assert meant is not None and found is not None and found.aces == meant.aces
+
+
+def test_a_cell_whose_last_user_is_its_own_listener_gives_the_pipe_back(workspace: str,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that hears the end of the runner is then the one that closes the cell: it does not wait for itself."""
+    launcher, before = runners.Launcher(), dict(ledger.open)
+    cells = [runners.opened(workspace, launcher)]
+    over = threading.Event()
+    ending = AccountCell.over
+
+    def last(self: AccountCell, why: str) -> None:
+        cells.clear()
+        ending(self, why)
+        del self
+        over.set()
+
+    monkeypatch.setattr(AccountCell, "over", last)
+    with KERNEL.OpenProcess(PROCESS_ALL_ACCESS, runner_of(launcher)) as process:
+        KERNEL.TerminateProcess(process, 1)
+    assert over.wait(SECONDS)
+    deadline = time.monotonic() + SECONDS
+    while ledger.open != before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert ledger.open == before
 
 
 def test_a_killed_runner_ends_the_cell_and_what_ran_in_it(workspace: str) -> None:

@@ -6,6 +6,9 @@ An owner may change an access list, unless an entry for OWNER RIGHTS takes that 
 So this happens before it goes.  Names are told by the file system, whatever times a command gives its files; where that
 is not possible, or there were more than it keeps, everything is looked at.  When no name came, nothing is.
 
+What the account made with a list that leaves the user out only the account can open; where its runner still runs it is
+asked to (``unlock``), and what it opened is looked at again.
+
 No link is followed: one is itself taken over, not what it leads to.  A file with several names may be somebody else's
 under another one, and is left as it is.
 """
@@ -28,12 +31,13 @@ from sidewall.platforms.windows.constants_files import (
 from sidewall.platforms.windows.constants_process import INFINITE, WAIT_OBJECT_0
 from sidewall.platforms.windows.errors import ApiError
 from sidewall.platforms.windows.kernel32_changes import name_changes
-from sidewall.platforms.windows.store import LINK, MISSING, StoreError
+from sidewall.platforms.windows.store import DENIED, LINK, MISSING, StoreError
 from sidewall.platforms.windows.win32_paths import verbatim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import TypeAlias
 
     from sidewall.nt.sid import Sid
     from sidewall.plan.windows_steps import Ownership
@@ -42,12 +46,18 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.kernel32_pipes import Pending
     from sidewall.platforms.windows.store import SecurityObject, SecurityStore
 
+    Unlock: TypeAlias = Callable[[Sequence[str]], str]
+    """Has the account let the user into these places; '' or why it did not."""
+
 EVENTS = FILE_NOTIFY_CHANGE_FILE_NAME | FILE_NOTIFY_CHANGE_DIR_NAME
 NEW = (FILE_ACTION_ADDED, FILE_ACTION_RENAMED_NEW_NAME)
 ROOM = 1 << 16
 """Bytes that the file system keeps between two readings; over a network there may be no more."""
 MOST_NAMES = 50_000
 MOST_TOLD = 20
+MOST_LOCKED, ROUNDS = 4096, 3
+"""Places that the account is asked to open in one round; and how often, since behind one there may be another."""
+REMEDY = "an administrator can take it over: takeown /a /r /d y /f, then icacls /grant"
 PATIENCE = 5.0
 _LIST = 0x100001
 
@@ -62,6 +72,8 @@ class NewNames:
         self._names: set[str] = set()
         self._lost = False
         self._over = False
+        self._state = _thread.allocate_lock()
+        self._ended = self._abandoned = False
         self._directory = api.kernel32.CreateFileW(
             verbatim(root), _LIST, OPEN_EXISTING,
             flags=FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_OVERLAPPED)
@@ -93,7 +105,11 @@ class NewNames:
         except (ApiError, ValueError):
             self._lost = True
         finally:
+            with self._state:
+                self._ended, abandoned = True, self._abandoned
             self._reading.release()
+            if abandoned:
+                self._close()
 
     def _ready(self, pending: Pending) -> bool:
         kernel, stop = self._api.kernel32, self._stop
@@ -120,7 +136,11 @@ class NewNames:
             assert self._stop is not None
             self._api.kernel32.SetEvent(self._stop)
             if not self._reading.acquire(timeout=PATIENCE):
-                return None  # what it still uses is not taken from it
+                with self._state:
+                    self._abandoned = not self._ended
+                if self._abandoned:
+                    self._lost = True
+                    return None  # what it still uses is not taken from it: it gives that back itself
             self._close()
         return None if self._lost else tuple(sorted(self._names))
 
@@ -149,28 +169,34 @@ class Owners:
             except ApiError:
                 self._watched.append((root, None))
 
-    def give_back(self) -> tuple[Held, ...]:
+    def give_back(self, unlock: Unlock | None = None) -> tuple[Held, ...]:
         """What could not be given back.  Idempotent.  Raises what ``over`` raises."""
         watched, self._watched = self._watched, []
         held: list[Held] = []
         for root, names in watched:
             told = names.told() if names is not None else None
-            held += give_back(self._store, root, self._owner, self._account, told)
+            held += give_back(self._store, root, self._owner, self._account, told, unlock)
         if watched:
             self._over()
         return tuple(held)
 
 
-def give_back(store: SecurityStore, root: str, owner: Sid, account: Sid, names: Iterable[str] | None
-              ) -> tuple[Held, ...]:
+def give_back(store: SecurityStore, root: str, owner: Sid, account: Sid, names: Iterable[str] | None,
+              unlock: Unlock | None = None) -> tuple[Held, ...]:
     """Makes ``owner`` the owner of what is ``account``'s among ``names`` below a root and in directories of these
-    names; of everything below, for None.  What was left, and why."""
+    names; of everything below, for None.  ``unlock`` is asked for what is closed to him.  What was left, and why."""
     work = _Work(store, owner, account)
     if names is None:
         work.at(root)
     else:
         for name in sorted(names, key=str.lower):
             work.at(f"{root.rstrip(chr(92))}\\{name}")
+    for _ in range(ROUNDS if unlock is not None else 0):
+        locked = work.locked()
+        if not locked:
+            break
+        assert unlock is not None
+        work.again(locked, unlock(locked))
     return work.told()
 
 
@@ -181,14 +207,34 @@ class _Work:
         self._account = account
         self._seen: set[str] = set()
         self._held: list[Held] = []
+        self._shut: dict[str, str] = {}
+        """What is closed to the user, by its name in lower case."""
+        self._why = ""
+
+    def locked(self) -> list[str]:
+        """What is closed to the user."""
+        return list(self._shut.values())[:MOST_LOCKED]
+
+    def again(self, paths: Sequence[str], why: str) -> None:
+        """Looks at these once more; ``why`` is what was said of those that did not open."""
+        self._why = why
+        asked = set(paths)
+        self._held = [one for one in self._held if one.path not in asked]
+        for path in paths:
+            self._shut.pop(path.lower(), None)
+        for path in paths:
+            self._at(path)
 
     def at(self, path: str) -> None:
         """A place and all below it, unless it was done with a directory above."""
         above = path.lower()
         while above:
-            if above in self._seen:
+            if above in self._seen or above in self._shut:
                 return
             above = above.rpartition("\\")[0]
+        self._at(path)
+
+    def _at(self, path: str) -> None:
         try:
             with self._store.open(path, change=False) as found:
                 if self._one(found):
@@ -196,7 +242,7 @@ class _Work:
                     self._below(found)
         except StoreError as error:
             if error.why not in (MISSING, LINK):  # it went again, or lies behind a link that was made since
-                self._left(path, error.message)
+                self._left(path, error.message, error.why)
 
     def _below(self, top: SecurityObject) -> None:
         """Everything in an open directory; each directory is held while what is in it is looked at."""
@@ -213,7 +259,7 @@ class _Work:
                 found = here.child(name, change=False)
             except StoreError as error:
                 if error.why != MISSING:
-                    self._left(f"{here.path}\\{name}", error.message)
+                    self._left(f"{here.path}\\{name}", error.message, error.why)
                 continue
             if self._one(found):
                 stack.append((found, self._names(found)))
@@ -224,7 +270,7 @@ class _Work:
         try:
             return list(here.names())
         except StoreError as error:
-            self._left(here.path, error.message)
+            self._left(here.path, error.message, error.why)
             return []
 
     def _one(self, found: SecurityObject) -> bool:
@@ -238,10 +284,15 @@ class _Work:
                 else:
                     found.write_owner(self._owner)
         except StoreError as error:
-            self._left(found.path, f"it belongs to the sandbox's account, and that cannot be changed: {error.message}")
+            self._left(found.path, f"it belongs to the sandbox's account, and that cannot be changed: {error.message}",
+                       error.why)
         return traits.directory and not traits.leads
 
-    def _left(self, path: str, reason: str) -> None:
+    def _left(self, path: str, reason: str, why: str = "") -> None:
+        if why == DENIED:
+            self._shut[path.lower()] = path
+            told = f"; in the sandbox's account: {self._why}" if self._why else ""
+            reason = f"{reason}{told}; {REMEDY}"
         self._held.append(Held(action="left", path=path, reason=reason))
 
     def told(self) -> tuple[Held, ...]:

@@ -128,6 +128,9 @@ class Runner:
         self._nonce = ""
         self._sending = _thread.allocate_lock()
         self._listening = _thread.allocate_lock()
+        self._state = _thread.allocate_lock()
+        self._ended = self._abandoned = False
+        self._listener = 0
 
     @property
     def process(self) -> Handle:
@@ -185,10 +188,15 @@ class Runner:
         _thread.start_new_thread(self._listen, (heard, over))
 
     def _listen(self, heard: Callable[[Frame], bool], over: Callable[[str], object]) -> None:
+        self._listener = _thread.get_ident()
         try:
             over(self._heard(heard))
         finally:
+            with self._state:
+                self._ended, abandoned = True, self._abandoned
             self._listening.release()
+            if abandoned:
+                self._pipe.close()
 
     def _heard(self, heard: Callable[[Frame], bool]) -> str:
         try:
@@ -219,9 +227,12 @@ class Runner:
         if self._api.kernel32.WaitForSingleObject(self.process, 0) != WAIT_OBJECT_0:
             self._api.kernel32.TerminateProcess(self.process, jobs.KILLED)
             self._api.kernel32.WaitForSingleObject(self.process, int(jobs.PATIENCE * 1000))
-        if self._listening.acquire(timeout=jobs.PATIENCE):
+        # A cell that nobody else wants any more is closed by the thread that listens.
+        if not self._listening.acquire(timeout=0 if self._listener == _thread.get_ident() else jobs.PATIENCE):
+            with self._state:
+                self._abandoned = not self._ended
+        if not self._abandoned:  # else whoever still reads from it gives it back
             self._pipe.close()
-            self._listening.release()
         self._started.close()
 
 
