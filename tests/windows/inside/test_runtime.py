@@ -45,10 +45,14 @@ def here(tmp_path: Path) -> tuple[Machine, Caller]:
     return made, made.caller().replace(home=str(home))
 
 
+@pytest.fixture(scope="module")
+def contents() -> runtime_files.Contents:
+    return runtime_files.gather(runtime_files.here(), runtime.package(), WHOLE, TELL)
+
+
 @pytest.fixture
-def copy(here: tuple[Machine, Caller]) -> Iterator[runtime.Runtime]:
+def copy(here: tuple[Machine, Caller], contents: runtime_files.Contents) -> Iterator[runtime.Runtime]:
     made, caller = here
-    contents = runtime_files.gather(runtime_files.here(), runtime.package(), WHOLE, TELL)
     runtime.make(made, caller, GROUP, contents)
     found = runtime.find(made, caller, GROUP, lists=False)
     assert found is not None
@@ -94,9 +98,8 @@ def test_it_has_no_console_however_it_is_started(copy: runtime.Runtime, tmp_path
             assert bool(most) <= found <= most, (program, flags)
 
 
-def test_the_imports_of_the_program_are_in_it(copy: runtime.Runtime, tmp_path: Path) -> None:
+def test_the_imports_of_the_program_are_in_it(copy: runtime.Runtime, contents: runtime_files.Contents) -> None:
     """Each module alone: what one of them needs is not there by chance."""
-    contents = runtime_files.gather(runtime_files.here(), runtime.package(), WHOLE, TELL)
     ours = [name for name in contents.modules if name.startswith("sidewall.platforms.windows.")]
     script = "import sys\n" + "".join([f"import {name}\n" for name in ours]) + "sys.exit(5)\n"
     assert len(ours) > 20
