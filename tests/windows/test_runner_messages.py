@@ -101,6 +101,7 @@ GOOD: dict[str, dict[str, Any]] = {
     says.PRIVATE: {"path": "C:\\x"}, says.SIGNAL: {"id": 1, "code": 1, "tree": False},
     says.START: {"id": 1, "argv": ["a"], "directory": "C:\\", "fresh": True, "stdio": [4, 8, 12], "terminal": None},
     says.RESIZE: {"id": 1, "rows": 24, "columns": 80}, says.FORGET: {"id": 1},
+    says.RETURN: {"empty": ["C:\\t"], "places": [], "user": "S-1-1-0"}, says.RETURNED: {"count": 0, "first": ""},
     says.GREETING: {"version": 1, "nonce": "n", "echo": "n", "user": "S-1-1-0", "restricted": False},
     says.MADE: {"missing": []}, says.TRYING: {"missing": [["files", "why"]]}, says.DONE: {"missing": []},
     says.UNABLE: {"message": "m", "hint": ""}, says.STARTED: {"id": 1, "pid": 4},

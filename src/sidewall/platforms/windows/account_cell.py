@@ -23,7 +23,7 @@ from sidewall.platforms.windows.commands import End
 from sidewall.platforms.windows.conpty import Ends
 from sidewall.platforms.windows.descriptors import handle_of
 from sidewall.platforms.windows.errors import ApiError
-from sidewall.platforms.windows.opened import OpenCell
+from sidewall.platforms.windows.opened import MOMENT, OpenCell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from sidewall.plan.windows_steps import Environment
     from sidewall.platforms.contract import Held
     from sidewall.platforms.frames import Frame
+    from sidewall.platforms.windows.account_leaving import Leaving
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.handles import Handle
+    from sidewall.platforms.windows.ownership import Unlock
     from sidewall.platforms.windows.runner_owner import Runner
     from sidewall.platforms.windows.watch import Watcher
 
@@ -97,9 +99,17 @@ class AccountCell(OpenCell):
     ours = 1
 
     def __init__(self, api: Api, plan: Plan, runner: Runner, *, job: Handle, variables: Environment | None,
-                 temporary: str, watcher: Watcher | None, undo: Sequence[Callable[[], tuple[Held, ...]]]) -> None:
+                 temporary: str, watcher: Watcher | None, undo: Sequence[Callable[[], tuple[Held, ...]]],
+                 leaving: Leaving | None = None,
+                 give_back: Callable[[Unlock], tuple[Held, ...]] | None = None,
+                 abandoned: Callable[[], Sequence[str]] = tuple) -> None:
+        """``give_back`` makes the user's what the account made; ``abandoned`` are private directories of cells that
+        crashed."""
         super().__init__(api, plan, job=job, variables=variables, temporary=temporary, watcher=watcher, undo=undo)
         self._runner = runner
+        self._leaving = leaving
+        self._returns = give_back
+        self._abandoned = abandoned
         self._known = _thread.allocate_lock()
         self._starts: dict[int, AccountChild] = {}
         self._runs: dict[int, AccountChild] = {}
@@ -208,6 +218,8 @@ class AccountCell(OpenCell):
         """What the runner says of a command.  Raises FrameError for what it must not say."""
         head = says.checked(frame, says.RUNNER, among=says.STARTED + says.FAILED + says.ENDED)
         number = head["id"]
+        if self.closed and frame.kind == says.ENDED:
+            return True  # it was ended with the cell, and ``over`` says so
         with self._known:
             child = (self._runs if frame.kind == says.ENDED else self._starts).pop(number, None)
             if child is None:
@@ -263,6 +275,18 @@ class AccountCell(OpenCell):
     def _calm(self) -> bool:
         return not self._starts and super()._calm()
 
+    def _leave(self) -> tuple[Held, ...]:
+        """The account empties what the user cannot, and lets him into what it kept from him."""
+        if self._broken or self._leaving is None:
+            return ()
+        self._leaving.leave([one for one in (self._temporary, *self._abandoned()) if one])
+        until = time.monotonic() + MOMENT
+        while jobs.running(self.api, self._job) > self.ours:
+            if time.monotonic() > until:
+                return ()  # commands first; what can be done without the runner is done then
+            time.sleep(jobs.PAUSE)
+        return self._returns(self._leaving.let_in) if self._returns is not None else ()
+
     def _give_back(self) -> None:
         self._runner.close()
 
@@ -271,13 +295,18 @@ def _listen(cell: AccountCell) -> None:
     """The listening thread does not keep a cell that nobody else wants any more."""
     from _weakref import ref
 
-    there = ref(cell)
+    there, leaving = ref(cell), cell._leaving
 
     def heard(frame: Frame) -> bool:
+        if leaving is not None and leaving.heard(frame):
+            return True
         cell = there()
-        return cell is not None and cell.heard(frame)
+        # One that is being forgotten still asks for the last things.
+        return cell is None or cell.heard(frame)
 
     def over(why: str) -> None:
+        if leaving is not None:
+            leaving.over()
         cell = there()
         if cell is not None:
             cell.over(why)

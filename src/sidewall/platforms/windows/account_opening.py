@@ -16,6 +16,7 @@ from sidewall.plan import windows_steps as steps
 from sidewall.platforms.windows import jobs, orphans, ownership_notes, runner_owner, runner_parts, tokens
 from sidewall.platforms.windows import runner_messages as says
 from sidewall.platforms.windows.account_cell import AccountCell
+from sidewall.platforms.windows.account_leaving import Leaving
 from sidewall.platforms.windows.opening import Opening, step
 
 TYPE_CHECKING = False
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
     from sidewall.nt.sid import Sid
     from sidewall.plan.steps import Plan
+    from sidewall.platforms.contract import Held
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.lease import AccessLists
+    from sidewall.platforms.windows.ownership import Unlock
     from sidewall.platforms.windows.runner_owner import Launch, Runner
 
 KILL_ON_CLOSE, NO_ERROR_BOX = 0x2000, 0x400
@@ -39,6 +42,7 @@ class AccountOpening(Opening):
         super().__init__(api, plan)
         self._launch = launch
         self._runner: Runner | None = None
+        self._returns: Callable[[Unlock], tuple[Held, ...]] | None = None
 
     def cell(self, lists: Callable[[], AccessLists]) -> AccountCell:
         """All of it, in order.  ``lists`` gives the access lists, if they are needed.  Raises MachineError."""
@@ -72,7 +76,8 @@ class AccountOpening(Opening):
         self._watch()
         runner.send(says.made(says.PRIVATE, path=self._temporary))
         made = AccountCell(self._api, self._plan, runner, job=self._job, variables=variables,
-                           temporary=self._temporary, watcher=self._watcher, undo=self._undo)
+                           temporary=self._temporary, watcher=self._watcher, undo=self._undo,
+                           leaving=Leaving(runner, user), give_back=self._returns, abandoned=self._abandoned())
         self._job = self._runner = None
         return made
 
@@ -88,8 +93,23 @@ class AccountOpening(Opening):
             place = notes.directory(home)
             store, processes = Win32Store(self._api), ProcessOwners(self._api)
             noted = notes.note(self._api, place, processes, wanted, account, wanted.owner)
-            self._undo.append(Owners(self._api, store, wanted, account,
-                                     lambda: notes.forget(self._api, noted)).give_back)
+            owners = Owners(self._api, store, wanted, account, lambda: notes.forget(self._api, noted))
+            self._undo.append(owners.give_back)
+            api = self._api
+
+            def give_back(unlock: Unlock) -> tuple[Held, ...]:
+                # What this account made in cells that crashed, and closed to the user, is opened here too.
+                return (*owners.give_back(unlock),
+                        *notes.recover(api, place, processes, store, account=account, unlock=unlock))
+
+            self._returns = give_back
+
+    def _abandoned(self) -> Callable[[], tuple[str, ...]]:
+        """Private directories of cells that crashed: what the account made there may be closed to the user."""
+        from sidewall.platforms.windows import temporary
+
+        api, parent = self._api, self._temporary.rpartition("\\")[0]
+        return lambda: temporary.abandoned(api, parent) if parent else ()
 
     def _filters(self, user: Sid) -> None:
         """The filters of the plan are there now, and say what they should: set-up made them, and anybody who is an

@@ -110,6 +110,7 @@ class OpenCell:
             self.closed = True
         held: list[Held] = []
         try:
+            held += self._leave()
             if not jobs.end(self.api, self._job):
                 held.append(Held(action="left", path="a process", reason="it was killed and has not ended"))
             for child in tuple(self.children):
@@ -123,6 +124,10 @@ class OpenCell:
             self._give_back()
             held += undo_all(self._undo)
             self.last_held = tuple(held)
+
+    def _leave(self) -> tuple[Held, ...]:
+        """What only those can undo who are ended next; what was left."""
+        return ()
 
     def _give_back(self) -> None:
         """What commands were started with."""

@@ -21,10 +21,13 @@ from sidewall.platforms.windows.journal_records import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sidewall.plan.windows_steps import Ownership
     from sidewall.platforms.contract import Held
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.journal import Owners as Processes
+    from sidewall.platforms.windows.ownership import Unlock
     from sidewall.platforms.windows.store import SecurityStore
 
 NAME = "owners"
@@ -55,10 +58,12 @@ def forget(api: Api, path: str) -> None:
     private_file.remove(api, path)
 
 
-def recover(api: Api, place: str, processes: Processes, store: SecurityStore) -> tuple[Held, ...]:
+def recover(api: Api, place: str, processes: Processes, store: SecurityStore, *, account: Sid | None = None,
+            unlock: Unlock | None = None) -> tuple[Held, ...]:
     """Gives back what cells of processes made that are no more; what could not be.  Raises nothing of ours.
 
-    A note goes once it was followed: what its user may not take over he may not the next time either.
+    A note goes once it was followed: what its user may not take over he may not the next time either.  It stays while
+    something is closed to the user, which only its account can open: ``unlock`` asks that of ``account``.
     """
     held: list[Held] = []
     for name in _names(api, place):
@@ -74,9 +79,13 @@ def recover(api: Api, place: str, processes: Processes, store: SecurityStore) ->
         try:
             told = _read(api, path)
             if told is not None:
-                owner, account, roots = told
+                owner, made_by, roots = told
+                can = unlock if made_by == account else None
+                shut: list[str] = []
                 for root in roots:
-                    held += ownership.give_back(store, root, owner, account, None)
+                    held += ownership.give_back(store, root, owner, made_by, None, can or _keeping(shut))
+                if shut:
+                    continue
             private_file.remove(api, path)
         except SidewallError:
             continue
@@ -90,6 +99,14 @@ def recovered(api: Api, home: str) -> tuple[Held, ...]:
 
     place = directory(home)
     return recover(api, place, ProcessOwners(api), Win32Store(api)) if _names(api, place) else ()
+
+
+def _keeping(shut: list[str]) -> Unlock:
+    def note(paths: Sequence[str]) -> str:
+        shut.extend(paths)
+        return "its next sandbox opens it to the user"
+
+    return note
 
 
 def _names(api: Api, place: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ files.
 from __future__ import annotations
 
 from sidewall.errors import MachineError
+from sidewall.nt.sid import Sid
 from sidewall.plan.windows_unenforced import Unenforced
 from sidewall.platforms.windows import desktops, environment, jobs, process, selftest, tokens
 from sidewall.platforms.windows.commands import Command
@@ -14,6 +15,8 @@ from sidewall.platforms.windows.conpty import Console
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.environment import Variables
     from sidewall.platforms.windows.handles import Handle
@@ -116,6 +119,14 @@ class WindowsHands:
                 handle.close()
         started.thread.close()
         return Command(self._api, started, own, console)
+
+    def give_back(self, empty: Sequence[str], places: Sequence[str], user: Sid) -> tuple[int, str]:
+        """See ``runner_service.Hands.give_back``."""
+        if self._job is not None and not jobs.end(self._api, self._job):
+            return 1, "a process of the sandbox was killed and has not ended"
+        from sidewall.platforms.windows import returning
+
+        return returning.all_of(self._api, empty, places, user, Sid(self.user))
 
     def close(self) -> None:
         """Ends every command and gives back what was made.  Idempotent."""

@@ -21,17 +21,20 @@ if TYPE_CHECKING:
 
     Check: TypeAlias = Callable[[Any], bool]
 
-VERSION = 1
+VERSION = 2
 HELLO, SETUP, TRY, TRIED, PRIVATE, START, SIGNAL, RESIZE, FORGET = "H", "S", "T", "D", "P", "R", "K", "Z", "X"
+RETURN = "L"
 """The owner's: who we are; the plan's parts; start a program to try the token; what came of it; the private directory
-is there; start a command; end one; its terminal's size; nobody will ask about it again."""
-GREETING, MADE, TRYING, DONE, UNABLE, STARTED, FAILED, ENDED = "h", "m", "t", "d", "e", "s", "n", "x"
+is there; start a command; end one; its terminal's size; nobody will ask about it again; end all of them for good, then
+empty these directories and let the user into these places."""
+GREETING, MADE, TRYING, DONE, UNABLE, STARTED, FAILED, ENDED, RETURNED = "h", "m", "t", "d", "e", "s", "n", "x", "l"
 """The runner's: its answers to the first four, or that one of them cannot be done; a command started, did not,
-ended."""
+ended; how much could not be returned to the user, and why the first of it."""
 
 MOST_FROM_RUNNER = 1 << 16
 LONGEST_TEXT = 1 << 16
 MOST_WORDS = 1 << 15
+MOST_PLACES = 256
 
 
 def number(low: int, high: int) -> Check:
@@ -90,6 +93,7 @@ OWNER: dict[str, dict[str, Check]] = {
     SIGNAL: {"id": NUMBER, "code": CODE, "tree": flag},
     RESIZE: {"id": NUMBER, "rows": CELLS, "columns": CELLS},
     FORGET: {"id": NUMBER},
+    RETURN: {"empty": several(text(), MOST_PLACES), "places": several(text(), MOST_PLACES), "user": text(200)},
 }
 RUNNER: dict[str, dict[str, Check]] = {
     GREETING: {"version": number(0, 2**31), "nonce": NONCE, "echo": NONCE, "user": text(200), "restricted": flag},
@@ -100,6 +104,7 @@ RUNNER: dict[str, dict[str, Check]] = {
     STARTED: {"id": NUMBER, "pid": number(1, 2**32 - 1)},
     FAILED: {"id": NUMBER, "errno": number(0, 4096), "winerror": CODE, "message": text(2000), "file": text()},
     ENDED: {"id": NUMBER, "code": CODE, "user": COUNTED, "system": COUNTED, "peak": COUNTED},
+    RETURNED: {"count": COUNTED, "first": text(2000)},
 }
 WITH_BYTES = (START,)
 """Frames that may have bytes after their head."""

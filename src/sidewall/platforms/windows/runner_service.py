@@ -12,6 +12,7 @@ from __future__ import annotations
 import _thread
 
 from sidewall.errors import SidewallError
+from sidewall.nt.sid import Sid
 from sidewall.platforms.frames import FrameError
 from sidewall.platforms.windows import runner_messages as says
 from sidewall.platforms.windows import runner_parts
@@ -20,7 +21,7 @@ from sidewall.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Protocol
 
     from sidewall.plan.windows_unenforced import Unenforced
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 else:
     Protocol = object
 
+LATER = says.SIGNAL + says.RESIZE + says.FORGET + says.RETURN
 LONGEST_MESSAGE, LONGEST_HINT, LONGEST_NAME = 2000, 1000, 2000
 LONGEST_REASON, MOST_REASONS = 250, 16
 """So much that a frame of any characters (twelve bytes each at the most) is within what the owner takes."""
@@ -83,6 +85,10 @@ class Hands(Protocol):
     def start(self, order: Order) -> Running:
         """Starts a command; its handles are given back in any case."""
 
+    def give_back(self, empty: Sequence[str], places: Sequence[str], user: Sid) -> tuple[int, str]:
+        """Ends every command, removes the directories ``empty``, lets the user into ``places``; how much could not be
+        done, and why the first of it."""
+
 
 class Channel(Protocol):
     """A stream of bytes.  Raises MachineError when the other end is gone."""
@@ -126,7 +132,9 @@ class Service:
             self._about(kind, head)
         elif kind == says.PRIVATE:
             self._hands.private(head["path"])
-            self._due = says.START + says.SIGNAL + says.RESIZE + says.FORGET
+            self._due = says.START + LATER
+        elif kind == says.RETURN:
+            self._return(head)
         else:
             self._ready(kind, head)
 
@@ -188,6 +196,19 @@ class Service:
         self._commands[number] = running
         self._say(says.STARTED, id=number, pid=running.pid)
         running.watch(lambda end: self._ended(number, end))
+
+    def _return(self, head: dict[str, Any]) -> None:
+        """The last that is asked for, once or several times: no command starts any more."""
+        self._due = LATER
+        try:
+            user = Sid(head["user"])
+        except SidewallError:
+            raise FrameError("the owner names a user that is none") from None
+        try:
+            count, first = self._hands.give_back(head["empty"], head["places"], user)
+        except (SidewallError, OSError) as error:
+            count, first = 1, error.message if isinstance(error, SidewallError) else error.strerror or str(error)
+        self._say(says.RETURNED, count=count, first=_plain(first, LONGEST_MESSAGE))
 
     def _ended(self, number: int, end: End) -> None:
         try:

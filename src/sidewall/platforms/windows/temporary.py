@@ -51,19 +51,25 @@ def remove(api: Api, path: str, *, patience: float = PATIENCE) -> str:
 
 def recover(api: Api, parent: str, *, patience: float = PATIENCE) -> tuple[str, ...]:
     """Removes what processes left in ``parent`` that are no more; what was removed, one line each."""
+    done = []
+    for path in abandoned(api, parent):
+        left = remove(api, path, patience=patience)
+        done.append(f"removed {path}" if not left else f"could not remove all of {path}: {left}")
+    return tuple(done)
+
+
+def abandoned(api: Api, parent: str) -> tuple[str, ...]:
+    """Private directories in ``parent`` whose processes are no more."""
     try:
         names = [name for name in os.listdir(parent) if name.startswith(PREFIX)]
     except OSError:
         return ()
-    done = []
+    found = []
     for name in names:
         pid, _, rest = name[len(PREFIX):].partition("-")
-        birth = rest.partition("-")[0]
-        if pid.isdigit() and not _alive(api, int(pid), birth):
-            path = f"{parent}\\{name}"
-            left = remove(api, path, patience=patience)
-            done.append(f"removed {path}" if not left else f"could not remove all of {path}: {left}")
-    return tuple(done)
+        if pid.isdigit() and not _alive(api, int(pid), rest.partition("-")[0]):
+            found.append(f"{parent}\\{name}")
+    return tuple(found)
 
 
 def _birth(api: Api, pid: int) -> int:
@@ -84,4 +90,4 @@ def _alive(api: Api, pid: int, birth: str) -> bool:
         return error.code != _INVALID_PARAMETER
 
 
-__all__ = ["PREFIX", "make", "recover", "remove"]
+__all__ = ["PREFIX", "abandoned", "make", "recover", "remove"]

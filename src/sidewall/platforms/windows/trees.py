@@ -10,6 +10,8 @@ becomes a junction meanwhile is deleted as one, and nothing behind it is touched
 
 from __future__ import annotations
 
+import time
+
 from sidewall.nt.mask import DELETE, FILE_LIST_DIRECTORY, FILE_READ_ATTRIBUTES, SYNCHRONIZE
 from sidewall.platforms.windows import constants_files as constants
 from sidewall.platforms.windows.errors import ApiError
@@ -29,6 +31,7 @@ GONE = frozenset((2, 3, 0xC0000034, 0xC000003A, 0xC0000056))
 """ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND; STATUS_OBJECT_NAME_NOT_FOUND, _PATH_NOT_FOUND, STATUS_DELETE_PENDING."""
 PASSING = frozenset((32, 145, 0xC0000043, 0xC0000101))
 """What a virus scanner or a late process causes: sharing violations, directories in which something is still open."""
+FOR_EVER = float("inf")
 _RUNS = ("SetFileInformationByHandle", 5)
 """A program's file while a process of it ends."""
 _AS_IT_IS = (constants.FILE_OPEN_REPARSE_POINT | constants.FILE_OPEN_FOR_BACKUP_INTENT
@@ -66,9 +69,9 @@ class _Level:
         self.entry.close()
 
 
-def remove(api: Api, path: str) -> list[Failure]:
+def remove(api: Api, path: str, *, until: float = FOR_EVER) -> list[Failure]:
     """Removes what is at a path, a directory with all that is in it; what could not be removed.  Nothing there is no
-    failure."""
+    failure.  At ``until`` of the monotonic clock it ends, and what is still there stays."""
     failures: list[Failure] = []
     way: list[_Level] = []
     try:
@@ -78,7 +81,7 @@ def remove(api: Api, path: str) -> list[Failure]:
             _enter(api, top, path, way)
         except ApiError as error:
             _failed(path, error, failures)
-        while way:
+        while way and time.monotonic() < until:
             # Not by recursion: a command makes a tree as deep as it likes.
             here = way[-1]
             if here.names:
