@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from tests.windows.test_runner_messages import ONE
 
 from sidewall.errors import MachineError
+from sidewall.nt.sid import Sid
 from sidewall.plan.windows_unenforced import RESTRICTING, Unenforced
 from sidewall.platforms.frames import Frame, FrameError, encode
 from sidewall.platforms.windows import environment, runner_parts
@@ -77,6 +78,14 @@ class Hands:
 
     def private(self, path: str) -> None:
         self.told.append(path)
+
+    def give_back(self, empty: Sequence[str], places: Sequence[str], user: Sid) -> tuple[int, str]:
+        self.told.append((empty, places, user))
+        if self.failing is not None:
+            raise self.failing
+        for one in self.running:
+            one.process.kill()
+        return len(places), "".join(places)
 
     def start(self, order: Order) -> Running:
         self.told.append(order)
@@ -226,6 +235,40 @@ def test_a_start_that_fails_is_told_as_it_was_raised(talk: Talk) -> None:
     talk.hear(says.STARTED)
 
 
+def test_at_the_end_the_account_lets_the_user_in_and_starts_nothing_more(talk: Talk) -> None:
+    talk.open()
+    talk.start(1, "/bin/sleep", "600")
+    talk.hear(says.STARTED)
+    talk.say(says.RETURN, empty=["C:\\t"], places=[], user=ME)
+    kinds = {}
+    while len(kinds) < 2:
+        while not talk.frames:
+            talk.frames += talk.decoder.feed(talk.mine.recv(65536))
+        frame = talk.frames.pop(0)
+        kinds[frame.kind] = says.checked(frame, says.RUNNER)
+    assert kinds[says.RETURNED] == {"count": 0, "first": ""} and kinds[says.ENDED]["code"]
+    talk.say(says.FORGET, id=1)
+    talk.say(says.RETURN, empty=[], places=["C:\\" + "🐈" * 3000], user=ME)
+    told = talk.hear(says.RETURNED)
+    assert told["count"] == 1 and len(told["first"]) == 2000
+    for error in (MachineError("y" * 5000), OSError(5, "🐈" * 9000)):
+        talk.hands.failing = error
+        talk.say(says.RETURN, empty=[], places=[], user=ME)
+        told = talk.hear(says.RETURNED)
+        assert told["count"] == 1 and len(told["first"]) == 2000
+    assert talk.hands.told[-1] == ([], [], ME)
+    talk.start(2, "/bin/true")
+    assert isinstance(talk.ended(), FrameError) and len(talk.hands.running) == 1
+
+
+@pytest.mark.parametrize("change", [{"user": "nobody"}, {"user": 1}, {"empty": "C:\\"}, {"places": ["a\0"]},
+                                    {"places": ["x"] * (says.MOST_PLACES + 1)}, {"more": 1}], ids=str)
+def test_what_is_no_request_to_return_is_not_done(talk: Talk, change: dict[str, Any]) -> None:
+    talk.open()
+    talk.mine.sendall(encode(says.RETURN, {"empty": [], "places": [], "user": ME, **change}))
+    assert isinstance(talk.ended(), FrameError) and talk.hands.told[-1] == "C:\\t"
+
+
 def test_what_cannot_be_prepared_is_said_and_may_be_asked_again(talk: Talk) -> None:
     talk.say(says.HELLO, version=says.VERSION, nonce="mine")
     talk.hear(says.GREETING)
@@ -265,6 +308,7 @@ def raising(error: Exception) -> Callable[[Order], Running]:
 OUT_OF_ORDER = {
     "a command first": (says.START, {"id": 1}),
     "no greeting": (says.SETUP, {"echo": "theirs", **runner_parts.told(ONE)}),
+    "the last things": (says.RETURN, {"empty": ["C:\\"], "places": ["C:\\"], "user": ME}),
     "an answer": (says.ENDED, {"id": 1, "code": 0, "user": 0, "system": 0, "peak": 0}),
 }
 
