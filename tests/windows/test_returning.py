@@ -80,6 +80,8 @@ def test_what_the_user_cannot_open_becomes_his(names: tuple[str, ...] | None) ->
     with users(machine).open(SHUT, change=True) as found:
         assert found.names() == ("한 😀",)
         assert text(found.descriptor()).endswith(f"D:P(A;OICI;FA;;;{OWNER}){PYTHONS[3:]}")
+    with pytest.raises(StoreError):
+        MemoryStore(machine.disk, whole()).open(SHUT, change=True)
     with users(machine).open(FILE, change=True):
         assert others == {path: told for path, told in texts(machine.disk).items() if not path.startswith(SHUT)}
 
