@@ -121,8 +121,10 @@ d = bytearray(open(r + "/usr/x86_64-w64-mingw32/lib/zlib1.dll", "rb").read())
 d[64:96] = b"Wine builtin DLL" + b"\0" * 16
 open(r + "/usr/lib/x86_64-linux-gnu/wine/x86_64-windows/zlib1.dll", "wb").write(d)
 E
-    # the DLLs come with debug info: 711 -> 231 MB, and every prefix holds a copy
-    find "$L/wine/x86_64-windows" -type f -print0 | xargs -0 -P2 -n 50 x86_64-w64-mingw32-strip -g 2>/dev/null || true
+    # The DLLs come with debug info: 711 -> 290 MB, and every prefix holds a copy.  Sections that begin at a page are
+    # mapped; others would be read into memory anew for each process.
+    find "$L/wine/x86_64-windows" -type f -print0 | xargs -0 -P2 -n 50 sh -c '
+        for each; do x86_64-w64-mingw32-objcopy -g --file-alignment 4096 "$each" 2>/dev/null || true; done' _
     # run with this tree's loader and libraries, whatever the host's are
     for b in wine64 wineserver64; do
         patchelf --set-interpreter "$L/ld-linux-x86-64.so.2" --force-rpath --set-rpath "$L" "$B/$b"
@@ -229,6 +231,7 @@ skip = shutil.ignore_patterns("site-packages", "dist-packages", "lib-dynload", "
 shutil.copytree(sysconfig.get_paths()["stdlib"], p + "/Lib", ignore=skip, dirs_exist_ok=True)
 os.makedirs(p + "/Lib/site-packages", exist_ok=True)
 E
+    x86_64-w64-mingw32-objcopy --file-alignment 4096 "$P/python311.dll"
     T=$(mktemp -d)
     cat > "$T/launch.c" <<'E'
 #include <windows.h>
