@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.plan.windows.proving import OFFLINE, USER
+from tests.plan.windows.proving import OFFLINE, ONLINE, USER
 from tests.windows.acl_machines import Killed, Machine, command_token
 from tests.windows.acl_scenes import WORK, plan, world
 from tests.windows.memory.windows import ANN, Windows
 
 from sidewall.errors import MachineError
+from sidewall.nt.sddl import parse
 from sidewall.nt.sid import Sid
+from sidewall.nt.token import Group, Token
 from sidewall.plan.windows_steps import Ownership
+from sidewall.platforms.contract import Held
 from sidewall.platforms.windows import ownership_notes as notes
+from sidewall.platforms.windows import returning
 from sidewall.platforms.windows.journal_records import Owner
 from sidewall.platforms.windows.opening import Opening
 from sidewall.platforms.windows.store_memory import MemoryStore
@@ -54,7 +58,7 @@ def owner(made: Machine) -> Sid | None:
     return node.sd.owner
 
 
-def recover(windows: Windows, made: Machine, processes: Processes) -> object:
+def recover(windows: Windows, made: Machine, processes: Processes) -> tuple[Held, ...]:
     return notes.recover(windows.machine().api, PLACE, processes, MemoryStore(made.disk, made.token))
 
 
@@ -148,6 +152,32 @@ def test_what_an_account_owns_is_given_back_before_the_lists_go(monkeypatch: pyt
     lists: Any = Lists()
     Opening(api, plan())._lists(lambda: lists)
     assert told == [r"C:\Users\ann", "lists"]
+
+
+def test_a_note_stays_while_something_is_closed_to_the_user_that_its_account_can_open() -> None:
+    windows, made = Windows(), machine()
+    path = f"{WORK}\\src\\left"
+    made.edit(path, lambda _: parse(f"O:{ACCOUNT}G:{ACCOUNT}D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;OW)"))
+    api = windows.machine().api
+    notes.note(api, PLACE, Processes(10), STEP, ACCOUNT, ANN)
+    asked: list[str] = []
+
+    def unlock(paths: Sequence[str]) -> str:
+        asked.extend(paths)
+        store = MemoryStore(made.disk, Token(user=ACCOUNT, groups=(Group(sid=Sid("S-1-1-0")),)))
+        return returning.let_in(store, paths, STEP.owner, ACCOUNT, until=float("inf"))[1]
+
+    def again(account: Sid | None) -> tuple[Held, ...]:
+        return notes.recover(api, PLACE, Processes(11), MemoryStore(made.disk, made.token), account=account,
+                             unlock=unlock)
+
+    for _ in range(2):
+        held = recover(windows, made, Processes(11))
+        assert [one.path for one in held] == [path] and "next sandbox" in held[0].reason
+    assert [one.path for one in again(Sid(ONLINE))] == [path] and not asked, "another account is not asked"
+    assert again(ACCOUNT) == () and asked == [path]
+    assert owner(made) == STEP.owner
+    assert not [path for path in windows.files if path.startswith(PLACE.upper() + "\\")]
 
 
 def test_a_failure_at_any_call_stops_nothing() -> None:
