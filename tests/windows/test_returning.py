@@ -21,6 +21,7 @@ from sidewall.nt.sid import Sid
 from sidewall.nt.token import Group, Token
 from sidewall.nt.tree import Node
 from sidewall.platforms.windows import returning, trees
+from sidewall.platforms.windows.errors import Win32Error
 from sidewall.platforms.windows.ownership import MOST_TOLD, give_back
 from sidewall.platforms.windows.store import StoreError
 from sidewall.platforms.windows.store_memory import MemoryStore
@@ -131,6 +132,28 @@ def test_an_account_that_may_not_is_said_with_a_remedy() -> None:
     (held,) = give_back(users(machine), WORK, OWNER, ACCOUNT, None, unlocking(machine))
     assert held.path == SHUT and held.action == "left"
     assert "in the sandbox's account" in held.reason and "takeown" in held.reason
+
+
+@pytest.mark.parametrize("passing", [False, True])
+def test_what_the_account_cannot_remove_it_opens_unless_that_passes(monkeypatch: pytest.MonkeyPatch,
+                                                                    passing: bool) -> None:
+    machine, tried = made(), list[str]()
+
+    def remove(api: object, path: str, *, until: float) -> list[trees.Failure]:
+        tried.append(path)
+        error = Win32Error("x", call="NtCreateFile", code=32 if passing else 5, target=path)
+        return [trees.Failure(path, error)]
+
+    monkeypatch.setattr(trees, "remove", remove)
+    monkeypatch.setattr(returning, "Places", lambda api: MemoryStore(machine.disk, whole()))
+    above = f"{WORK}\\src\\private"
+    machine.create(above, machine.token, directory=True)
+    machine.create(f"{above}\\tmp1", command_token(plan()), directory=True)
+    machine.edit(f"{above}\\tmp1", lambda found: parse(f"O:{ACCOUNT}G:{ACCOUNT}{PYTHONS}"))
+    assert returning.all_of(PosixFiles(), [above], [], OWNER, ACCOUNT) == (0, "")  # type: ignore[arg-type]
+    assert tried == [above]
+    held = give_back(users(machine), above, OWNER, ACCOUNT, None)
+    assert [one.path for one in held] == ([f"{above}\\tmp1"] if passing else [])
 
 
 def test_it_ends_in_time_and_at_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
