@@ -323,6 +323,10 @@ def test_the_private_copy_of_python_is_enough_for_it(workspace: str, tmp_path: P
             with open(script, "w", encoding="ascii") as file:
                 file.write("@exit %1\r\n")
             assert run(made, script, "42")[0].returncode == 42
+            private = os.fsdecode(made.environment[b"TEMP"])
+            assert made._leaving is not None
+            assert (made._leaving.leave([private]), made._leaving.let_in([workspace])) == ("", "")
+            assert not os.path.exists(private)
         finally:
             made.close()
         assert gone(runner_of(launcher))
