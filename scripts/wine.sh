@@ -165,7 +165,10 @@ E
 cat > "$CACHE/bin/winstop" <<E
 #!/bin/sh
 export WINEPREFIX="\${WINPY_PREFIX:-$CACHE/prefix}"
-$B/wineserver64 -k; exec $B/wineserver64 -w
+place=\$(cat "\$WINEPREFIX/wineserver" 2>/dev/null)
+$B/wineserver64 -k; $B/wineserver64 -w || exit
+# the server leaves its directory, whose name the prefix keeps
+case \$place in wine-??????) rm -rf "\${TMPDIR:-/tmp}/\$place" "\$WINEPREFIX/wineserver";; esac
 E
 cat > "$CACHE/bin/winclone" <<E
 #!/bin/sh
