@@ -6,6 +6,7 @@ Knows: pytest's hooks.  Must not know: any test.
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import signal
 import sys
@@ -55,9 +56,23 @@ def pytest_configure() -> None:
             signal.signal(number, usual)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked ``lane`` run a part of the suite again and take long: they start first."""
-    items.sort(key=lambda item: item.get_closest_marker("lane") is None)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests marked ``lane`` run a part of the suite again and take minutes: each worker starts with its share of them.
+
+    Workers are dealt equal runs of the list, in order, and take from each other's ends later (xdist's "worksteal").
+    """
+    lanes = [item for item in items if item.get_closest_marker("lane") is not None]
+    lanes.sort(key=lambda item: "windows" not in item.path.parts)  # the longest, with a set-up of its own
+    others = iter([item for item in items if item.get_closest_marker("lane") is None])
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    total, dealt = len(items), list[pytest.Item]()
+    for number in range(workers):
+        room = (total - len(dealt)) // (workers - number)
+        own = lanes[number::workers]
+        dealt += own
+        dealt += itertools.islice(others, max(0, room - len(own)))
+    dealt += others
+    items[:] = dealt
 
 
 def pytest_collection_finish() -> None:
