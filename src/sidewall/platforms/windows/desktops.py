@@ -80,6 +80,8 @@ def _make(api: Api, step: Desktop) -> Surroundings:
                 user.SetProcessWindowStation(before)
             except BaseException:
                 desktop.close()
+                # Once more: else this whole process stays in the station of its sandboxes.
+                user.SetProcessWindowStation(before)
                 raise
         try:
             missing = _compare(api, station, desktop, step)

@@ -118,8 +118,9 @@ class OpenCell:
             if self._watcher is not None:
                 with self._settling:
                     held += self._watcher.settle(lambda: True)
-                    self._watcher.close()
         finally:
+            if self._watcher is not None:
+                self._watcher.close()
             self._job.close()
             self._give_back()
             held += undo_all(self._undo)

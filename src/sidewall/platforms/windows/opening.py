@@ -63,8 +63,11 @@ class Opening:
         """What does not hold, once the program has ended that tried to make it."""
         assert self._place is not None
         missing = self._place.missing()
-        self._place.close()
-        self._place = None
+        place, self._place = self._place, None
+        if place.close():
+            # Tried again when the cell ends, and said if it is still there.
+            self._undo.append(lambda: tuple([Held(action="left", path=place.directory, reason=why)
+                                             for why in (place.close(),) if why]))
         return missing
 
     def _refuse_beyond(self) -> None:
@@ -106,15 +109,20 @@ class Opening:
             self._watcher = Watcher(self._api, wanted, self._held)
 
     def undo(self) -> None:
-        """Gives back what was made, the last first."""
+        """Gives back what was made, the last first, whatever happens to one of them.  Raises MachineError, after all
+        of it."""
         if self._watcher is not None:
             self._watcher.close()
         if self._place is not None:
             self._place.close()
-        self._undo_own()
-        if self._job is not None:
-            self._job.close()
-        undo_all(self._undo)
+        try:
+            self._undo_own()
+        finally:
+            try:
+                if self._job is not None:
+                    self._job.close()
+            finally:
+                undo_all(self._undo)
 
     def _undo_own(self) -> None:
         """What a tier has of its own."""

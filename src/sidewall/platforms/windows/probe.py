@@ -88,14 +88,18 @@ class Probe:
     def close(self) -> None:
         """Ends it.  Idempotent."""
         started, self._process = self._process, None
-        if started is not None:
-            if self._api.kernel32.WaitForSingleObject(started.process, 0) != WAIT_OBJECT_0:
+        try:
+            if (started is not None
+                    and self._api.kernel32.WaitForSingleObject(started.process, 0) != WAIT_OBJECT_0):
                 self._api.kernel32.TerminateProcess(started.process, jobs.KILLED)
                 self._api.kernel32.WaitForSingleObject(started.process, MILLISECONDS)
-            started.close()
-        if self._null >= 0:
-            os.close(self._null)
-            self._null = -1
+        finally:
+            # What could not be ended here ends with the cell's job.
+            if started is not None:
+                started.close()
+            if self._null >= 0:
+                os.close(self._null)
+                self._null = -1
 
 
 __all__ = ["Probe"]

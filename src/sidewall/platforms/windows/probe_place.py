@@ -28,18 +28,18 @@ class Place:
         also = f"(A;OICI;FA;;;{whom})" if whom != owner else ""
         dacl = f"D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;{owner}){also}"
         self._api = api
-        self._directory = temporary.make(api, PrivateTemp(parent=parent, sddl=dacl))
-        self.target = f"{self._directory}\\{WRITTEN}"
+        self.directory = temporary.make(api, PrivateTemp(parent=parent, sddl=dacl))
+        self.target = f"{self.directory}\\{WRITTEN}"
 
     def missing(self) -> tuple[Unenforced, ...]:
         """What does not hold, once the program has ended."""
-        if not os.path.isdir(self._directory) or os.path.exists(f"{self._directory}\\{WRITTEN}"):
+        if not os.path.isdir(self.directory) or os.path.exists(f"{self.directory}\\{WRITTEN}"):
             return (Unenforced(facility=FILES, reason="a program wrote where nothing is granted to it"),)
         return ()
 
-    def close(self) -> None:
-        """Removes it.  Idempotent."""
-        temporary.remove(self._api, self._directory)
+    def close(self) -> str:
+        """Removes it; '' or why something is left, for people.  Idempotent."""
+        return temporary.remove(self._api, self.directory)
 
 
 __all__ = ["Place"]

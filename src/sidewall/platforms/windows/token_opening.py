@@ -90,10 +90,12 @@ class TokenOpening(Opening):
                                hint="try --tier token; `sidewall doctor` looks at the machine") from error
 
     def _undo_own(self) -> None:
-        if self._probe is not None:
-            self._probe.close()
-        if self._token is not None:
-            self._token.close()
+        try:
+            if self._probe is not None:
+                self._probe.close()
+        finally:
+            if self._token is not None:
+                self._token.close()
 
 
 def _closed(made: Surroundings) -> tuple[Held, ...]:

@@ -40,6 +40,10 @@ ACCESS = (constants.TOKEN_QUERY | constants.TOKEN_DUPLICATE | constants.TOKEN_AS
           | constants.TOKEN_ADJUST_DEFAULT)
 
 
+UNKNOWN_QUESTION = (1, 50, 87, 120)
+"""ERROR_INVALID_FUNCTION, _NOT_SUPPORTED, _INVALID_PARAMETER, _CALL_NOT_IMPLEMENTED."""
+
+
 class TokenState(Record):
     """A token as the kernel tells it.  ``restricting`` is None where it has no such list; ``logon`` is its logon SID,
     None without one; ``dacl`` the default list, None for none."""
@@ -127,7 +131,9 @@ def read(api: Api, token: Handle) -> TokenState:
 def _restricting(api: Api, token: Handle) -> tuple[Sid, ...] | None:
     try:
         listed = api.advapi32.TokenGroups(token, constants.TokenRestrictedSids)
-    except ApiError:
+    except ApiError as error:
+        if error.code not in UNKNOWN_QUESTION:
+            raise
         # A kernel that does not know the question does not restrict.
         return None
     if not listed and not api.advapi32.IsTokenRestricted(token):
