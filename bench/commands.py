@@ -29,15 +29,15 @@ def bare(argv: Sequence[str], cwd: str) -> None:
 
 
 def one_command(
-    sandbox: Sandbox, workspace: str, argv: Sequence[str], programs: Sequence[Program],
+    sandbox: Sandbox, workspace: str, beside: str, argv: Sequence[str], programs: Sequence[Program],
     libraries: Sequence[Library], rounds: int,
 ) -> list[Contender]:  # fmt: skip
-    """One command from this process, in everything that can run one from a process."""
+    """One command from this process, in everything that can run one from a process; peers work in ``beside``."""
     contenders = [
         Contender("bare", partial(bare, argv, workspace), how="subprocess.run"),
         Contender("sidewall", partial(sandbox.run, list(argv), check=True), how="open session"),
         *(Contender(library.name, partial(library.run, argv), how="library") for library in libraries),
-        *(Contender(program.name, partial(program.run, argv, workspace), how="its program") for program in programs),
+        *(Contender(program.name, partial(program.run, argv, beside), how="its program") for program in programs),
     ]
     interleave(contenders, rounds=rounds)
     return contenders
@@ -73,8 +73,8 @@ def crowd(call: Callable[[], object], threads: int, each: int) -> None:
         raise failures[0]
 
 
-def opening(workspace: str, programs: Sequence[Program], rounds: int) -> list[Contender]:
-    """A cell from nothing to the end of its first command, beside whole runs of the peers' programs.
+def opening(workspace: str, beside: str, programs: Sequence[Program], rounds: int) -> list[Contender]:
+    """A cell from nothing to the end of its first command, beside whole runs of the peers' programs (in ``beside``).
 
     The close is not timed: a session is opened once, and nobody waits for its close.
     """
@@ -99,7 +99,7 @@ def opening(workspace: str, programs: Sequence[Program], rounds: int) -> list[Co
         Contender("bare", partial(silent, TRUE, workspace)),
         Contender("sidewall", open_and_run, reset=close, how="new cell, first command"),
         Contender("sidewall, spare", open_and_run, reset=close_and_prepare, how="the same, with a spare init ready"),
-        *(Contender(program.name, partial(program.run, TRUE, workspace)) for program in programs),
+        *(Contender(program.name, partial(program.run, TRUE, beside)) for program in programs),
     ]
     try:
         interleave(contenders, rounds=rounds)

@@ -103,7 +103,7 @@ def sandbox_runtime(workspace: str) -> Program | None:
     package = PEERS / "node_modules" / "@anthropic-ai" / "sandbox-runtime"
     if not package.exists() or not all(shutil.which(name) for name in ("node", "rg", "socat", "bwrap")):
         return None
-    settings = PEERS / f"srt-{os.getuid()}.json"
+    settings = PEERS / f"srt-{os.getuid()}-{os.path.basename(workspace)}.json"
     files = {"denyRead": [], "allowWrite": [workspace, "/tmp"], "denyWrite": []}
     settings.write_text(json.dumps({"filesystem": files, "network": {"allowedDomains": [], "deniedDomains": []}}))
     start = [os.fspath(PEERS / "node_modules" / ".bin" / "srt"), "--settings", os.fspath(settings), "-c"]
