@@ -57,6 +57,7 @@ class Program:
         self.token, self.info, self.jobs = token, info, tuple(jobs)
         self.running = True
         self.code = 259
+        self.list = b""
 
 
 class State:
@@ -244,7 +245,7 @@ class Programs(_Of, Kernel):
         return 0 if program is not None and not program.running else WAITS
 
     def GetExitCodeProcess(self, process: Any) -> int:
-        return int(process.thing.code)
+        return int(process.thing.code) if process.thing is not None else 259
 
     def FindFirstChangeNotificationW(self, path: str, events: int) -> Handle:
         return self.handle(f"changes below {path}")

@@ -74,11 +74,14 @@ def start(api: Api, launch: Launch, job: Handle, owner: Sid, account: Sid) -> Ru
         api.kernel32.AssignProcessToJobObject(job, started.process)
         api.kernel32.ResumeThread(started.thread)
         runner_pipe.accept(api, pipe, started.process, started.process_id)
+        talk = Pipe(api, pipe)
     except BaseException:
-        _kill(api, started)
-        pipe.close()
+        try:
+            _kill(api, started)
+        finally:
+            pipe.close()
         raise
-    runner = Runner(api, started, Pipe(api, pipe))
+    runner = Runner(api, started, talk)
     try:
         runner.greet(account)
     except BaseException:
@@ -110,10 +113,12 @@ def _guard_what_it_makes(api: Api, process: Handle, owner: Sid) -> None:
 
 
 def _kill(api: Api, started: Started) -> None:
-    if api.kernel32.WaitForSingleObject(started.process, 0) != WAIT_OBJECT_0:
-        api.kernel32.TerminateProcess(started.process, jobs.KILLED)
-        api.kernel32.WaitForSingleObject(started.process, int(jobs.PATIENCE * 1000))
-    started.close()
+    try:
+        if api.kernel32.WaitForSingleObject(started.process, 0) != WAIT_OBJECT_0:
+            api.kernel32.TerminateProcess(started.process, jobs.KILLED)
+            api.kernel32.WaitForSingleObject(started.process, int(jobs.PATIENCE * 1000))
+    finally:
+        started.close()
 
 
 class Runner:

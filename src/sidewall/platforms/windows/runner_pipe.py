@@ -41,6 +41,10 @@ BLOCK = 1 << 16
 CONNECT_SECONDS, WRITE_SECONDS = 60.0, 60.0
 PAUSE = 0.01
 BUSY, CAME_AND_WENT = 231, 232
+ENDED = (6, 38, 109, 232, 233, 995)
+"""What reading says when there is no other end any more: ERROR_INVALID_HANDLE, _HANDLE_EOF, _BROKEN_PIPE, _NO_DATA,
+_PIPE_NOT_CONNECTED, _OPERATION_ABORTED."""
+AGAIN = "open the sandbox again"
 
 
 class PipeGone(MachineError):
@@ -53,7 +57,12 @@ class Pipe:
     def __init__(self, api: Api, handle: Handle) -> None:
         self._api = api
         self.handle = handle
-        self._reading, self._writing = api.kernel32.CreateEventW(), api.kernel32.CreateEventW()
+        self._reading = api.kernel32.CreateEventW()
+        try:
+            self._writing = api.kernel32.CreateEventW()
+        except BaseException:
+            self._reading.close()
+            raise
 
     def send(self, data: bytes) -> None:
         """All of it; the caller sees to it that one thread at a time does.  Raises PipeGone."""
@@ -63,19 +72,22 @@ class Pipe:
                 with self._api.kernel32.StartWrite(self.handle, rest, event=self._writing) as pending:
                     written = pending.result() if pending.wait(int(WRITE_SECONDS * 1000)) else 0
             except ApiError as error:
-                raise PipeGone(f"the pipe cannot be written to: {error.message}") from None
+                raise PipeGone(f"the pipe cannot be written to: {error.message}", hint=error.hint or AGAIN) from None
             if not isinstance(written, int) or not written:
                 raise PipeGone(f"nothing was taken from the pipe for {WRITE_SECONDS:.0f} s")
             rest = rest[written:]
 
     def receive(self, milliseconds: int = constants.INFINITE) -> bytes:
-        """What comes next; b'' at the end.  Raises PipeGone when nothing comes within the time."""
+        """What comes next; b'' at the end.  Raises PipeGone when nothing comes within the time, or it cannot be
+        read."""
         try:
             with self._api.kernel32.StartRead(self.handle, BLOCK, event=self._reading) as pending:
                 if not pending.wait(milliseconds):
                     raise PipeGone("nothing came over the pipe in time")
                 data = pending.result()
-        except ApiError:
+        except ApiError as error:
+            if error.code not in ENDED:
+                raise PipeGone(f"the pipe cannot be read: {error.message}", hint=error.hint or AGAIN) from None
             return b""
         return data if isinstance(data, bytes) else b""
 

@@ -73,9 +73,18 @@ def of_client(api: Api, pipe: Handle) -> Handle:
     advapi = api.advapi32
     advapi.ImpersonateNamedPipeClient(pipe)
     try:
-        return advapi.OpenThreadToken(api.kernel32.GetCurrentThread(), constants.TOKEN_QUERY)
-    finally:
+        token = advapi.OpenThreadToken(api.kernel32.GetCurrentThread(), constants.TOKEN_QUERY)
+    except BaseException:
         advapi.RevertToSelf()
+        raise
+    try:
+        advapi.RevertToSelf()
+    except BaseException:
+        token.close()
+        # Once more: else this thread goes on as somebody else.
+        advapi.RevertToSelf()
+        raise
+    return token
 
 
 def make(api: Api, base: Handle, recipe: TokenRecipe) -> Handle:
