@@ -242,3 +242,23 @@ def test_an_opening_of_which_a_call_fails_leaves_nothing(monkeypatch: pytest.Mon
     assert failed > 50
     assert {"FwpmFilterGetByKey0", "CreateProcessWithLogonW", "SetKernelObjectSecurity", "AssignProcessToJobObject",
             "ImpersonateNamedPipeClient", "StartWrite", "StartRead", "MoveFileExW"} <= set(calls)
+
+
+@pytest.mark.parametrize("call", ["TerminateJobObject", "WaitForSingleObject", "QueryInformationJobObject"])
+def test_a_close_of_which_a_call_fails_undoes_the_rest(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = AccountScene(monkeypatch)
+    before = scene.picture()
+    cell = scene.open_account()
+    real, failures = getattr(Owner, call), list[str]()
+
+    def fails(self: Owner, *given: Any) -> Any:
+        if not failures:
+            failures.append(call)
+            raise failure(call, LAST, 1450)
+        return real(self, *given)
+
+    monkeypatch.setattr(Owner, call, fails)
+    _, error = attempt(cell.close)
+    assert error is None or said_well(error, call)
+    assert scene.picture() == before
+    assert failures

@@ -121,10 +121,12 @@ class OpenCell:
         finally:
             if self._watcher is not None:
                 self._watcher.close()
-            self._job.close()
-            self._give_back()
-            held += undo_all(self._undo)
-            self.last_held = tuple(held)
+            try:
+                self._job.close()
+                self._give_back()
+            finally:
+                held += undo_all(self._undo)
+                self.last_held = tuple(held)
 
     def _leave(self) -> tuple[Held, ...]:
         """What only those can undo who are ended next; what was left."""

@@ -228,10 +228,16 @@ class Runner:
         """Ends it, if it has not ended, and gives everything back.  Idempotent."""
         if self.process.closed:
             return
-        # Its end is the pipe's, so whoever listens comes back.
-        if self._api.kernel32.WaitForSingleObject(self.process, 0) != WAIT_OBJECT_0:
-            self._api.kernel32.TerminateProcess(self.process, jobs.KILLED)
-            self._api.kernel32.WaitForSingleObject(self.process, int(jobs.PATIENCE * 1000))
+        try:
+            # Its end is the pipe's, so whoever listens comes back.
+            if self._api.kernel32.WaitForSingleObject(self.process, 0) != WAIT_OBJECT_0:
+                self._api.kernel32.TerminateProcess(self.process, jobs.KILLED)
+                self._api.kernel32.WaitForSingleObject(self.process, int(jobs.PATIENCE * 1000))
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Gives back the pipe and the process."""
         # A cell that nobody else wants any more is closed by the thread that listens.
         if not self._listening.acquire(timeout=0 if self._listener == _thread.get_ident() else jobs.PATIENCE):
             with self._state:
