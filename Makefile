@@ -5,8 +5,9 @@
 VENV = .venv
 BIN = $(VENV)/bin
 JOBS = 2
-# More than the usual two processors: a quarter of the time tests wait, for a deadline or a disk, and others go on.
-WORKERS = 4
+# One more than the usual two processors: a quarter of the time tests wait, for a deadline or a disk.  A fourth gains
+# nothing.
+WORKERS = 3
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal
 FUZZ_SECONDS = 600
 
