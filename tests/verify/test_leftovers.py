@@ -72,6 +72,21 @@ def test_a_scene_is_its_owners_from_beginning_to_end(tmp_path: Path) -> None:
     assert remains(os.getpid(), tmp_path) == []
 
 
+def running(process: int) -> bool:
+    """Whether it is there, and not only its number until somebody collects it."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+def test_victims_end_with_the_scene_however_soon_that_is(tmp_path: Path) -> None:
+    for _ in range(5):
+        with scenes.make(os.fspath(tmp_path)) as scene:
+            victims = scene.victims(40)
+        assert [each for each in victims if running(each)] == []
+
+
 LEAVES = """
 import os, time
 if os.fork() == 0:

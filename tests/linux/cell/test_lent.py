@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +76,31 @@ def test_links_made_inside_lead_to_nothing_more(short: Place, tier: str, service
     said = cell.python(call, ["good", "dir/named", "bad", "named", "dir/beside", f".{short.outside}/named"]).output
     assert said.split() == ["named", "named", *["PermissionError"] * 4]
     assert (len(named.guests), beside.guests) == (2, [])
+
+
+RENAMES = """
+import os, sys
+os.chdir(sys.argv[1])
+open("one", "w").close()
+print(flush=True)
+while True:
+    os.rename("one", "two")
+    os.rename("two", "one")
+"""
+
+
+def test_what_others_rename_meanwhile_is_no_obstacle(short: Place, tier: str, services: Services) -> None:
+    """The kernel lets nobody follow ``..`` below a root while a name changes anywhere."""
+    named = services.unix(short.outside / "named")
+    cell = opened(short, tier, short.outside / "named")
+    words = [sys.executable, "-I", "-S", "-c", RENAMES, os.fspath(short.outside)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as renaming:
+        try:
+            assert renaming.stdout is not None and renaming.stdout.readline() == b"\n"
+            said = cell.python(call, ["../outside/named"] * 400).output.split()
+        finally:
+            renaming.kill()
+    assert said == ["named"] * 400 and len(named.guests) == 400
 
 
 def test_datagrams_do_not_get_there(short: Place, tier: str, services: Services) -> None:

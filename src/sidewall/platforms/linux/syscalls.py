@@ -99,9 +99,19 @@ _prctl = native.function("prctl", "iLLLL")
 
 
 def openat2(directory: int, path: str | bytes, flags: int, *, resolve: int, mode: int = 0) -> int:
-    """openat2(2): a descriptor.  O_CLOEXEC is always added.  Raises OSError."""
+    """openat2(2): a descriptor.  O_CLOEXEC is always added.  Raises OSError, EAGAIN only when it stays with it."""
     how = _HOW.pack(flags | os.O_CLOEXEC, mode, resolve)
+    for _ in range(_AGAIN):
+        try:
+            return _openat2(directory, os.fsencode(path), how, _HOW.size)
+        except BlockingIOError:
+            continue
     return _openat2(directory, os.fsencode(path), how, _HOW.size)
+
+
+_AGAIN = 1000
+"""A name with ``..`` below a root is refused while anything on the machine is renamed or mounted, and asks for another
+try (openat2(2), "EAGAIN").  Whoever renames all the time only makes his own programs wait."""
 
 
 def prctl(option: int, *arguments: int) -> int:
