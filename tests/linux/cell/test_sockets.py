@@ -9,6 +9,8 @@ import shutil
 
 import pytest
 
+from sidewall.policy.model import Network
+
 from .place import Opened, Place
 
 
@@ -81,6 +83,59 @@ def test_own_sockets_between_commands(cell: Opened) -> None:
     end = child.wait(10)
     assert end is not None and end.returncode == 0
     child.close()
+
+
+def answered_by_the_short_lived(count: int) -> None:
+    import os
+    import socket
+
+    for number in range(count):
+        service = socket.socket(socket.AF_UNIX)
+        service.bind(f"s{number}")
+        if os.fork() == 0:
+            service.listen()
+            service.accept()[0].send(b"served")
+            os._exit(0)
+        service.close()
+        client = socket.socket(socket.AF_UNIX)
+        while True:
+            try:
+                client.connect(f"s{number}")
+                break
+            except ConnectionRefusedError:
+                continue
+        assert client.recv(9) == b"served"
+        os.wait()
+    print("end")
+
+
+def answered_by_a_child() -> None:
+    import os
+    import socket
+
+    service = socket.socket(socket.AF_UNIX)
+    service.bind("daemon")
+    starter = os.fork()
+    if starter == 0:
+        service.listen()
+        if os.fork() == 0:
+            for _ in range(2):
+                service.accept()[0].send(b"served")
+        os._exit(0)
+    os.waitpid(starter, 0)
+    service.close()
+    for _ in range(2):
+        client = socket.socket(socket.AF_UNIX)
+        client.connect("daemon")
+        print(client.recv(9).decode())
+
+
+@pytest.mark.parametrize("network", ["off", "on"])
+def test_servers_that_end_early_and_servers_that_others_began(place: Place, namespace: str, network: str) -> None:
+    """The process that began to listen is gone when it is asked for."""
+    cell = place.open(namespace, network=Network(mode=network))
+    assert cell.python(answered_by_the_short_lived, 60).output == "end\n"
+    assert cell.python(answered_by_a_child).output == "served\n" * 2
 
 
 def many_connects(name: str, count: int) -> None:

@@ -30,6 +30,8 @@ EINPROGRESS = 115
 _LONGEST_ADDRESS = 128
 _MOST_THREADS = 256
 _STACK = 256 << 10
+_LOOKS = 3
+_OURS, _ANOTHERS, _NOBODYS = "ours", "another's", "nobody's"
 
 
 class Mediator:
@@ -155,17 +157,19 @@ class Mediator:
             if private is None:
                 self._attempt("unix", os.fsdecode(path))
                 return EACCES
-            if not private and not self._listens_inside(found, mount, thread):
-                # Another's, or nobody's: it is not even connected to, since another thread could send on the socket
-                # before we have seen whose it is.
-                if self._listens_outside(found, mount):
+            if not private:
+                # Who is another's, or nobody's, is not even connected to, since another thread could send on the
+                # socket before we have seen whose it is.
+                whose = self._whose(found, mount, thread)
+                if whose == _ANOTHERS:
                     self._attempt("unix", os.fsdecode(path))
                     return EACCES
-                return ECONNREFUSED
+                if whose == _NOBODYS:
+                    return ECONNREFUSED
             errno = _connect_by_name(socket, b"/proc/self/fd/%d" % target)
         finally:
             os.close(target)
-        if errno == 0 and not private and not self._is_ours(socket):
+        if errno == 0 and not private and not self._is_ours(socket, found, mount):
             # It changed hands in between.
             socket.shutdown(_socket.SHUT_RDWR)
             self._attempt("unix", os.fsdecode(path))
@@ -193,14 +197,29 @@ class Mediator:
         if relay.listens_outside(address):
             self._attempt("loopback", _readable(address))
 
-    def _listens_inside(self, found: os.stat_result, mount: int, thread: int) -> bool:
-        """Whether a process of the cell listens at this file of a writable root."""
-        device = self._devices.get(mount)
-        if device is None:
+    def _whose(self, found: os.stat_result, mount: int, thread: int) -> str:
+        """Whose process listens at this file of a writable root."""
+        if mount not in self._devices:
             # The mounts of a cell stay as they are.
-            device = self._devices[mount] = listeners.device_of(mount, thread)
-        sockets = self._listeners.bound_to(found.st_ino, device)
-        return bool(sockets) and (not self._shared_network or self._holds(sockets))
+            self._devices[mount] = listeners.device_of(mount, thread)
+        sockets = self._bound(found, mount)
+        if self._shared_network:
+            return self._whose_of_all(found, mount, sockets)
+        return _OURS if sockets else _ANOTHERS if self._listens_outside(found, mount) else _NOBODYS
+
+    def _whose_of_all(self, found: os.stat_result, mount: int, sockets: list[int]) -> str:
+        """The same where the network is everybody's: ours is what processes of the cell have open.  While we look one
+        may end, or hand it to its child: only what nobody inside was seen to have again and again is another's."""
+        for _ in range(_LOOKS):
+            if not sockets:
+                return _NOBODYS
+            if self._holds(sockets):
+                return _OURS
+            sockets = self._bound(found, mount)
+        return _ANOTHERS if sockets else _NOBODYS
+
+    def _bound(self, found: os.stat_result, mount: int) -> list[int]:
+        return self._listeners.bound_to(found.st_ino, self._devices[mount])
 
     def _listens_outside(self, found: os.stat_result, mount: int) -> bool:
         """Whether a process of this network namespace listens there: then the refusal is one to speak of."""
@@ -211,7 +230,7 @@ class Mediator:
             asked.close()
 
     def _holds(self, sockets: list[int]) -> bool:
-        """Whether a process of the cell has one of these sockets open."""
+        """Whether processes of the cell have all of these sockets open."""
         wanted = {f"socket:[{number}]" for number in sockets}
         for name in os.listdir("/proc"):
             if name.isdigit():
@@ -219,16 +238,23 @@ class Mediator:
                     if os.readlink(f"/proc/{name}/ns/pid") != self._processes:
                         continue
                     for descriptor in os.listdir(f"/proc/{name}/fd"):
-                        if os.readlink(f"/proc/{name}/fd/{descriptor}") in wanted:
-                            return True
+                        wanted.discard(os.readlink(f"/proc/{name}/fd/{descriptor}"))
                 except OSError:
                     continue
-        return False
+                if not wanted:
+                    return True
+        return not wanted
 
-    def _is_ours(self, socket: _socket.socket) -> bool:
+    def _is_ours(self, socket: _socket.socket, found: os.stat_result, mount: int) -> bool:
+        """Whether the process that began to listen was one of the cell.  Servers leave that to one that ends, or answer
+        and are gone: then nobody else may listen at this file."""
         peer = int.from_bytes(socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)[:4], "little")
         try:
             return peer > 0 and os.readlink(f"/proc/{peer}/ns/pid") == self._processes
+        except FileNotFoundError:
+            if self._shared_network:
+                return self._whose_of_all(found, mount, self._bound(found, mount)) != _ANOTHERS
+            return not self._listens_outside(found, mount)
         except OSError:
             return False
 
