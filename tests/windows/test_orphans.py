@@ -75,9 +75,13 @@ class Machine:
         return 0
 
 
+def nobody(process: Handle) -> bool:
+    return False
+
+
 def found(processes: dict[int, Process]) -> tuple[int, ...]:
     made: Any = Machine(processes)
-    assert orphans.end(made, PLACE) == tuple(made.ended)
+    assert orphans.end(made, PLACE, nobody) == tuple(made.ended)
     return tuple(made.ended)
 
 
@@ -91,7 +95,7 @@ LEFT = Process(image=COPY, born=100, starter=50)
 def test_only_one_whose_starter_is_gone(owner: Process | None, is_one: bool) -> None:
     processes = {60: LEFT} if owner is None else {50: owner, 60: LEFT}
     made: Any = Machine(processes)
-    assert orphans.find(made, PLACE) == ((60,) if is_one else ()) and made.ended == []
+    assert orphans.find(made, PLACE, nobody) == ((60,) if is_one else ()) and made.ended == []
     assert found(processes) == ((60,) if is_one else ())
 
 
@@ -125,6 +129,12 @@ def test_who_has_a_living_owner_is_never_ended(processes: dict[int, Process]) ->
             assert number in ended
 
 
+def test_what_somebody_keeps_is_left_alone_though_its_starter_is_gone() -> None:
+    made: Any = Machine({60: LEFT, 61: LEFT})
+    assert orphans.find(made, PLACE, lambda process: process.value == 60) == (61,)
+    assert orphans.end(made, PLACE, lambda process: process.value == 60) == (61,) == tuple(made.ended)
+
+
 def test_a_process_that_is_no_copy_looks_for_none() -> None:
     ours: Any = Machine({}, image=OTHER)
     assert orphans.own_place(ours) == ""
@@ -139,4 +149,4 @@ def test_a_machine_that_lists_no_processes() -> None:
         raise failure("K32EnumProcesses", LAST, DENIED)
 
     made.EnumProcesses = refused
-    assert orphans.end(made, PLACE) == orphans.find(made, PLACE) == ()
+    assert orphans.end(made, PLACE, nobody) == orphans.find(made, PLACE, nobody) == ()

@@ -157,12 +157,13 @@ BORN_CLOSED = f"D:(A;;0x1fffff;;;SY)(A;;0x1fffff;;;{USER})(A;;RC;;;OW)"
 
 
 def test_threads_that_were_born_before_the_first_line_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that the owner closed beforehand keep the runner itself out, too: that is no fault.  Which of the two it is
-    depends on what the system lets the owner do with the account's token."""
+    """Those that were born closed keep the runner itself out, too: that is no fault."""
     threads = Threads(BORN_OPEN, BORN_CLOSED)
     there: Any = Standing(threads, monkeypatch)
-    runner_guard.Guard(there, USER).close()
+    guard = runner_guard.Guard(there, USER)
+    guard.close()
     assert [allowed(COMMAND, one, "thread") for one in threads.lists.values()] == [READ_CONTROL] * 2
+    assert guard.opened == 1, "it says so"
 
 
 @pytest.mark.parametrize("sddl", ["D:(A;;RC;;;OW)", "D:(A;;0x1fffff;;;SY)(A;;0x121848;;;BA)(A;;RC;;;OW)"])
@@ -171,7 +172,9 @@ def test_a_thread_that_somebody_else_made_is_no_fault(monkeypatch: pytest.Monkey
     """A virus scanner's: its list cannot be read then, and need not be."""
     threads = Threads(BORN_CLOSED, sddl, owner=owner)
     there: Any = Standing(threads, monkeypatch)
-    runner_guard.Guard(there, USER).close()
+    guard = runner_guard.Guard(there, USER)
+    guard.close()
+    assert guard.opened == 0
     assert all(allowed(COMMAND, one, "thread") & ~READ_CONTROL == 0 for one in threads.lists.values())
 
 

@@ -1,8 +1,9 @@
 """The start of a runner, call by call: what a command of another cell of its account could open, and when.
 
-Everything that the start makes has the list that the system gives it, by the account's default list of that moment;
-every opening is asked of the model of Windows' access check.  Whether the account's token lets the owner change that
-default list stands in no document: both answers are tried.
+Its process and first thread have their list from the first moment.  Everything else that the start makes has the list
+that the system gives it, by the account's default list of that moment; every opening is asked of the model of Windows'
+access check.  Two answers stand in no document, and both are tried of each: whether the account's token lets the owner
+change that default list, and whether the runner starts with its parent's, which is closed, or with that of a logon.
 """
 
 from __future__ import annotations
@@ -60,12 +61,15 @@ def default(sddl: str) -> Acl:
 class Machine:
     """A logon, and who acts: the owner, or the runner itself."""
 
-    def __init__(self, token: str, loader: int = 2) -> None:
-        self.default = default(OF_A_LOGON)
-        self.objects = {1: made("process", self.default), FIRST: made("thread", self.default)}
+    def __init__(self, token: str, loader: int = 2, *, inherits: bool = True) -> None:
+        self.default = default(runner_guard.default_for(USER) if inherits else OF_A_LOGON)
+        closed = parse(runner_guard.guarded(USER)).replace(owner=USER, group=USER)
+        self.objects = {1: ("process", closed), FIRST: ("thread", closed)}
         self.token = parse(f"O:{ACCOUNT}G:{ACCOUNT}{token}")
         self.loader = loader
         self.ended = False
+        self.opened = -1
+        """How many open threads the runner found."""
         self.could: list[tuple[str, frozenset[int]]] = []
         """After each call of the owner's: what a command could open for more than reading the list."""
 
@@ -151,13 +155,16 @@ def started(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> frozenset[int]
     """Starts a runner up to its guard; what a command could open then."""
     api = machine.as_owner()
     found: list[frozenset[int]] = []
+    assert machine.open() == frozenset(), "so its parent has it made"
 
     def launch(*words: str) -> Started:
         return Started(process=api._handle(1, "the runner"), thread=api._handle(FIRST, "its first thread"),
                        process_id=4242, thread_id=FIRST)
 
     def first_lines(*_: object) -> int:
-        runner_guard.Guard(machine.as_runner(), USER).close()
+        guard = runner_guard.Guard(machine.as_runner(), USER)
+        guard.close()
+        machine.opened = guard.opened
         found.append(machine.open())
         raise Stop("enough")
 
@@ -170,30 +177,40 @@ def started(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> frozenset[int]
     return found[0]
 
 
+@pytest.mark.parametrize("inherits", [True, False])
 @pytest.mark.parametrize("token", sorted(TOKENS))
-def test_at_its_first_line_nothing_of_a_runner_is_open_to_commands(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(TOKENS[token])
-    assert machine.open() == {1, FIRST}, "so the logon leaves it"
+def test_at_its_first_line_nothing_of_a_runner_is_open_to_commands(token: str, inherits: bool,
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(TOKENS[token], inherits=inherits)
     assert started(machine, monkeypatch) == frozenset()
 
 
 @pytest.mark.parametrize("token", sorted(TOKENS))
-def test_what_is_open_until_then_is_what_the_documents_say(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_open_until_then(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(TOKENS[token])
     started(machine, monkeypatch)
     calls = [call for call, _ in machine.could]
-    assert calls[:2] == ["SetKernelObjectSecurity"] * 2, "closed before anything else is done"
-    assert [could for _, could in machine.could[:2]] == [{FIRST}, frozenset()]
+    assert calls[:2] == ["GetKernelObjectSecurity"] * 2, "looked at before anything else is done"
     assert calls[-2:] == ["AssignProcessToJobObject", "ResumeThread"]
-    assert ("SetTokenDefaultDacl" in calls) == (token == "open")
+    assert all(could == frozenset() for _, could in machine.could)
+    assert machine.opened == 0
+
+
+@pytest.mark.parametrize("token", sorted(TOKENS))
+def test_a_windows_that_gives_it_the_list_of_a_logon_is_found_out(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the runner, which says so: then what the plan promises is refused."""
+    machine = Machine(TOKENS[token], inherits=False)
+    started(machine, monkeypatch)
     loader = frozenset() if token == "open" else frozenset((FIRST + 1, FIRST + 2))
-    assert machine.could[-1][1] == loader
-    assert all(could == frozenset() for call, could in machine.could[2:-1])
+    assert machine.could[-1] == ("ResumeThread", loader)
+    assert ("SetTokenDefaultDacl" in [call for call, _ in machine.could]) == (token == "open")
+    assert machine.opened == len(loader)
 
 
 def test_a_process_that_keeps_the_list_of_its_logon_never_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(TOKENS["closed"])
-    monkeypatch.setattr(Api, "SetKernelObjectSecurity", lambda *given: None)
+    machine.objects[1] = made("process", default(OF_A_LOGON))
+    assert machine.open() == {1}, "so a logon leaves it"
     monkeypatch.setattr(Api, "ResumeThread", lambda *given: pytest.fail("it ran"))
     monkeypatch.setattr(runner_pipe, "make", lambda *given: machine.as_owner()._handle(3, "the pipe"))
     api = machine.as_owner()

@@ -15,7 +15,7 @@ from sidewall.record import Record
 
 RESTRICTING, WRITE_RESTRICTED, DENY_ONLY, PRIVILEGES = "restricting", "write-restricted", "deny-only", "privileges"
 INTEGRITY, DEFAULT_DACL = "integrity", "default-dacl"
-JOB_KILL, JOB_LIMITS, DESKTOP, FILES = "job-kill", "job-limits", "desktop", "files"
+JOB_KILL, JOB_LIMITS, DESKTOP, FILES, RUNNER = "job-kill", "job-limits", "desktop", "files", "runner"
 
 NOT_HERE = "not enforced here: "
 """What the reason of a lowered guarantee begins with."""
@@ -23,7 +23,7 @@ NOT_HERE = "not enforced here: "
 _WRITING = ("write-outside", "metadata-outside", "protected-names")
 _TOKEN = (*_WRITING, "outside-processes", "unix-sockets-and-pipes")
 _CARRIES: dict[str, tuple[str, ...]] = {
-    RESTRICTING: _TOKEN, WRITE_RESTRICTED: _TOKEN, FILES: _WRITING,
+    RESTRICTING: _TOKEN, WRITE_RESTRICTED: _TOKEN, FILES: _WRITING, RUNNER: (*_TOKEN, "privileges"),
     DENY_ONLY: ("privileges",), PRIVILEGES: ("privileges",), INTEGRITY: ("privileges", "desktop"), DEFAULT_DACL: (),
     JOB_KILL: ("survivors",), JOB_LIMITS: ("limits",), DESKTOP: ("desktop",),
 }
@@ -72,5 +72,5 @@ def lowered(report: tuple[Guarantee, ...]) -> tuple[str, ...]:
 
 
 __all__ = ["DEFAULT_DACL", "DENY_ONLY", "DESKTOP", "FACILITIES", "FILES", "INTEGRITY", "JOB_KILL", "JOB_LIMITS",
-           "NOT_HERE", "PRIVILEGES", "RESTRICTING", "WRITE_RESTRICTED", "Unenforced", "beyond", "carried",
+           "NOT_HERE", "PRIVILEGES", "RESTRICTING", "RUNNER", "WRITE_RESTRICTED", "Unenforced", "beyond", "carried",
            "lower", "lowered"]

@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.windows.inside.cells import BACKEND, policy
 
+from sidewall.nt.sddl import parse
 from sidewall.nt.sid import Sid
 from sidewall.plan import compile as compile_plan
 from sidewall.plan import windows_network
@@ -28,6 +29,7 @@ from sidewall.platforms.windows.constants_process import CREATE_NEW_CONSOLE, CRE
 from sidewall.platforms.windows.errors import failure
 from sidewall.platforms.windows.handles import Handle
 from sidewall.platforms.windows.prototypes import FILTERING
+from sidewall.platforms.windows.runner_guard import guarded
 from sidewall.platforms.windows.startup import Started, StartInfo, environment_block
 from sidewall.policy.model import Policy
 
@@ -79,7 +81,7 @@ class Launcher:
         # On Wine a process without a console of its own can have no pseudo console.
         self.started = REAL.kernel32.CreateProcessW(StartInfo(
             command_line=line, application=self.python, flags=CREATE_SUSPENDED | CREATE_NEW_CONSOLE, show=0,
-            environment=environment_block(self.variables)))
+            environment=environment_block(self.variables), security=parse(guarded(user())).to_bytes()))
         return self.started
 
 

@@ -24,6 +24,11 @@ OWNER = ("import sys; from sidewall.platforms.windows.startup import StartInfo;"
          "flags=c.CREATE_SUSPENDED | c.CREATE_NO_WINDOW)); print(made.process_id, flush=True); sys.stdin.read()")
 
 
+
+def nobody(process: object) -> bool:
+    return False
+
+
 def test_it_is_found_and_ended_when_its_owner_is_gone_and_not_before(tmp_path: Path) -> None:
     place = os.path.realpath(tmp_path) + orphans.PLACE
     program = Path(place) / "3.11-abc" / "pythonw.exe"
@@ -34,13 +39,14 @@ def test_it_is_found_and_ended_when_its_owner_is_gone_and_not_before(tmp_path: P
     try:
         assert owner.stdout is not None
         runner = int(owner.stdout.readline())
-        assert orphans.find(REAL, place) == orphans.end(REAL, place) == ()
+        assert orphans.find(REAL, place, nobody) == orphans.end(REAL, place, nobody) == ()
         owner.kill()
         owner.wait(60)
-        assert orphans.find(REAL, place) == (runner,)
-        assert orphans.find(REAL, place + "x") == ()
-        assert orphans.end(REAL, place) == (runner,)
-        assert gone(runner) and orphans.find(REAL, place) == ()
+        assert orphans.find(REAL, place, nobody) == (runner,)
+        assert orphans.find(REAL, place + "x", nobody) == ()
+        assert orphans.end(REAL, place, lambda process: True) == ()
+        assert orphans.end(REAL, place, nobody) == (runner,)
+        assert gone(runner) and orphans.find(REAL, place, nobody) == ()
     finally:
         owner.kill()
         owner.communicate()

@@ -188,7 +188,7 @@ class Tokens(_Of, Advapi):
 
 
 class Programs(_Of, Kernel):
-    def CreateJobObjectW(self) -> Handle:
+    def CreateJobObjectW(self, *, name: str | None = None, security: bytes | None = None) -> Handle:
         job = Job()
 
         def close(value: int) -> None:
@@ -197,7 +197,7 @@ class Programs(_Of, Kernel):
 
         return _handle(job, "a job", close)
 
-    def _end(self, job: Job) -> None:
+    def _end(self, job: Any) -> None:
         for program in self.state.running():
             if job in program.jobs:
                 program.running, program.code = False, 1

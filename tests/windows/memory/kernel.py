@@ -5,7 +5,9 @@ from __future__ import annotations
 import types
 from typing import Any
 
-from tests.windows.memory.security import ProcessHandle, process_list
+from tests.windows.memory import processes
+from tests.windows.memory.processes import ProcessHandle
+from tests.windows.memory.security import process_list
 from tests.windows.memory.windows import Facade, File
 
 from sidewall.nt import wellknown as known
@@ -37,7 +39,7 @@ class OpenFile(Handle):
     at: int
 
 
-class Kernel(Facade):
+class Kernel(processes.Processes, Facade):
     def GetCurrentProcess(self) -> Handle:
         return Borrowed(-1, "this process")
 
@@ -57,7 +59,7 @@ class Kernel(Facade):
                 and not self.person.may(process_list(self.windows, process_id), access, "process")):
             raise failure("OpenProcess", LAST, 5)
         made = ProcessHandle(1, lambda value: None, f"process {process_id}")
-        made.number = process_id
+        made.number, made.kind = process_id, "process"
         return made
 
     def QueryFullProcessImageNameW(self, process: Any) -> str:
@@ -67,17 +69,23 @@ class Kernel(Facade):
         return 259 if process.number in self.windows.processes else 1
 
     def GetProcessTimes(self, process: Any) -> tuple[int, int, int, int]:
-        return 1, 0, 0, 0
+        number = getattr(process, "number", 0)
+        return number if number in self.windows.details else 1, 0, 0, 0
 
     def ParentProcessId(self, process: Any) -> int:
-        return 4000
+        made = self.windows.details.get(process.number)
+        return made.parent if made is not None else 4000
 
     def TerminateProcess(self, process: Any, exit_code: int) -> None:
+        if process.number in self.windows.details:
+            processes.end(self.windows, process.number)
+            return
         self.windows.processes.pop(process.number, None)
         self.windows.ended(process.number)
 
-    def WaitForSingleObject(self, handle: Handle, milliseconds: int) -> int:
-        return 0
+    def WaitForSingleObject(self, handle: Any, milliseconds: int) -> int:
+        runs = isinstance(handle, ProcessHandle) and handle.number in self.windows.details
+        return 0x102 if runs else 0
 
     def CreateNamedPipeW(self, name: str, open_mode: int, pipe_mode: int, **_: Any) -> Handle:
         if name.startswith(PROTECTED) and not self.person.elevated:

@@ -6,7 +6,8 @@ import ctypes
 from collections.abc import Sequence
 from typing import Any
 
-from tests.windows.memory import registry
+from tests.windows.memory import processes, registry
+from tests.windows.memory.processes import ProcessHandle
 from tests.windows.memory.windows import GROUPS, PEOPLE, Account, Facade, Person, Windows, fault
 
 from sidewall.nt import wellknown as known
@@ -29,15 +30,11 @@ from sidewall.platforms.windows.startup import Started, StartInfo
 PROFILES = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList".upper()
 
 
-class ProcessHandle(Handle):
-    """A process, or its token: ``number`` 0 is the caller's own."""
-
-    __slots__ = ("number",)
-    number: int
-
-
 def process_list(windows: Windows, number: int) -> SecurityDescriptor:
-    """As the default list of a sandbox's token makes it for its processes and tokens."""
+    """As the default list of a sandbox's token makes it for its processes and tokens, or as it was made."""
+    if number in windows.details:
+        found: SecurityDescriptor = windows.details[number].made[0][1]
+        return found
     sid = windows.processes[number]
     return parse(f"O:{sid}G:{sid}D:(A;;GA;;;SY)(A;;GA;;;{sid})(A;;RC;;;OW)")
 
@@ -45,7 +42,7 @@ def process_list(windows: Windows, number: int) -> SecurityDescriptor:
 DEBUG = 20
 
 
-class Advapi(Facade):
+class Advapi(processes.Lists, Facade):
     def LookupPrivilegeValueW(self, name: str) -> int:
         assert name == "SeDebugPrivilege"
         return DEBUG
@@ -61,14 +58,20 @@ class Advapi(Facade):
     def OpenProcessToken(self, process: Any, access: int) -> Handle:
         number = getattr(process, "number", 0)
         # No privilege opens a token.
-        if number and not self.person.may(process_list(self.windows, number), access, "token"):
+        if number in self.windows.details:
+            if not self.windows.token_is_open:
+                raise failure("OpenProcessToken", LAST, 5)
+        elif number and not self.person.may(process_list(self.windows, number), access, "token"):
             raise failure("OpenProcessToken", LAST, 5)
         made = ProcessHandle(1, lambda value: None, "a token")
-        made.number = getattr(process, "number", 0)
+        made.number, made.kind = number, "token"
         return made
 
     def TokenUser(self, token: Any) -> bytes:
         return (self.windows.processes[token.number] if token.number else self.person.user).to_bytes()
+
+    def TokenGroups(self, token: Any, kind: int = constants.TokenGroups) -> tuple[tuple[bytes, int], ...]:
+        return tuple([(group.sid.to_bytes(), group.attributes) for group in self.person.token.groups])
 
     def TokenNumber(self, token: Handle, kind: int) -> int:
         return int(self.person.elevated) if kind == constants.TokenElevation else 0
@@ -142,6 +145,9 @@ class Advapi(Facade):
 
     def GetKernelObjectSecurity(self, handle: Any, what: int) -> bytes:
         if isinstance(handle, ProcessHandle):
+            if handle.number in self.windows.details:
+                process, at = self._made(handle)
+                return SecurityDescriptor(dacl=process.made[at][1].dacl).to_bytes()
             return process_list(self.windows, handle.number).to_bytes()
         descriptor: SecurityDescriptor = handle.file.descriptor
         return descriptor.to_bytes()
@@ -194,15 +200,10 @@ class Advapi(Facade):
                 raise failure(call, LAST, code if file is not None else 2, target=path or "")
         if flags & LOGON_WITH_PROFILE:
             self.windows.keys.setdefault(f"{PROFILES}\\{found.sid}".upper(), {"ProfileImagePath": person.home})
-        number = 5000 + len(self.windows.processes)
-        self.windows.processes[number] = found.sid
         program = self.windows.files[(info.application or "").upper()]
         program.running += 1
         self.windows.started.append(info)
-        process = ProcessHandle(number, lambda value: None, f"process {number}")
-        process.number = number
-        return Started(process=process, thread=self.handle(f"a thread of {number}"), process_id=number,
-                       thread_id=number + 1)
+        return processes.started(processes.logged_on(self.windows, person.token, info.command_line))
 
 
 class Crypt(Facade):

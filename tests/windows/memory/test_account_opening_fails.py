@@ -7,90 +7,48 @@ would start is refused what it tries.  Everything else is as in ``test_openings_
 from __future__ import annotations
 
 import os
-import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.windows.memory import cells
 from tests.windows.memory.filters import Filters
+from tests.windows.memory.players import Pending, Player
+from tests.windows.memory.security import Userenv
 from tests.windows.memory.test_failures import chosen
 from tests.windows.memory.test_openings_fail import HOME, Scene, attempt, plan, said_well
 from tests.windows.memory.windows import Person, Watched
 
+from sidewall.errors import GuaranteeError
 from sidewall.nt import wellknown as known
 from sidewall.nt.sddl import parse
 from sidewall.nt.token import Token
-from sidewall.plan.windows_steps import Accounts, NetworkFilters
-from sidewall.platforms.windows import backend, filtering_values, store_win32, wfp
-from sidewall.platforms.windows import runner_messages as says
+from sidewall.plan.windows_steps import Accounts, Environment, Job, NetworkFilters, TokenRecipe
+from sidewall.plan.windows_unenforced import RUNNER
+from sidewall.platforms.windows import backend, filtering_values, runner_hands, store_win32, wfp
 from sidewall.platforms.windows.account_cell import AccountCell
 from sidewall.platforms.windows.account_opening import AccountOpening
 from sidewall.platforms.windows.errors import failure
 from sidewall.platforms.windows.handles import Borrowed, Handle
 from sidewall.platforms.windows.opening import step
 from sidewall.platforms.windows.prototypes import LAST
+from sidewall.platforms.windows.runner_guard import guarded
+from sidewall.platforms.windows.runner_parts import Parts
 from sidewall.platforms.windows.startup import Started, StartInfo
-
-ANSWERS = {says.HELLO: says.GREETING, says.SETUP: says.MADE, says.TRY: says.TRYING, says.TRIED: says.DONE,
-           says.RETURN: says.RETURNED}
-
-
-class Player:
-    """The runner: what it says to what it is told, until it has ended."""
-
-    def __init__(self, account: str) -> None:
-        self.account = account
-        self.decoder = says.decoder(says.OWNER)
-        self.changed = threading.Condition()
-        self.waiting: list[bytes] = []
-        self.program = cells.Program(Token(user=known.EVERYONE, groups=()), StartInfo(command_line="runner"), ())
-
-    def told(self, data: bytes) -> None:
-        for frame in self.decoder.feed(data):
-            head = says.checked(frame, says.OWNER)
-            answer = ANSWERS.get(frame.kind)
-            fields: dict[str, Any] = {"missing": []}
-            if answer == says.GREETING:
-                fields = {"version": says.VERSION, "nonce": "n", "echo": head["nonce"], "user": self.account,
-                          "restricted": False}
-            elif answer == says.RETURNED:
-                fields = {"count": 0, "first": ""}
-            if answer:
-                with self.changed:
-                    self.waiting.append(says.made(answer, **fields))
-                    self.changed.notify_all()
-
-
-class Pending:
-    """An operation that has ended, or ends when the runner says something or is no more."""
-
-    event = Borrowed(1, "an event")
-
-    def __init__(self, result: object = None, player: Player | None = None) -> None:
-        self._result, self._player = result, player
-
-    def __enter__(self) -> Pending:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
-
-    def wait(self, milliseconds: int) -> bool:
-        player = self._player
-        if player is not None:
-            with player.changed:
-                player.changed.wait_for(lambda: player.waiting or not player.program.running, 20)
-                self._result = player.waiting.pop(0) if player.waiting else b""
-        return True
-
-    def result(self) -> object:
-        return self._result
 
 
 class Owner(cells.Programs):
     """kernel32 for the owner of a runner."""
 
     player: Player
+    program: cells.Program
+
+    def CreateProcessW(self, info: StartInfo) -> Started:
+        """As ``runner_parent`` has it made: closed from the first moment."""
+        self.program.list = parse(guarded(self.state.own.user)).to_bytes()
+        self.state.programs.append(self.program)
+        return Started(process=cells._handle(self.program, "the runner"),
+                       thread=cells._handle(self.program, "its thread"), process_id=5000, thread_id=5001)
 
     def CreateNamedPipeW(self, name: str, open_mode: int, pipe_mode: int, **_: Any) -> Handle:
         return self.handle("the pipe")
@@ -120,7 +78,7 @@ class Owner(cells.Programs):
     def ResumeThread(self, thread: Any) -> None:
         return
 
-    def _end(self, job: cells.Job) -> None:
+    def _end(self, job: Any) -> None:
         super()._end(job)
         self._over()
 
@@ -130,6 +88,7 @@ class Owner(cells.Programs):
 
     def _over(self) -> None:
         with self.player.changed:
+            self.player.running = self.program.running
             self.player.changed.notify_all()
 
     def EnumProcesses(self) -> tuple[int, ...]:
@@ -142,14 +101,7 @@ class Owner(cells.Programs):
 class Logon(cells.Tokens):
     """advapi32 for the owner of a runner; ``acting`` while it acts as somebody else."""
 
-    player: Player
     acting = False
-
-    def CreateProcessWithLogonW(self) -> Started:  # type: ignore[override]
-        program = self.player.program
-        self.state.programs.append(program)
-        return Started(process=cells._handle(program, "the runner"), thread=cells._handle(program, "its thread"),
-                       process_id=5000, thread_id=5001)
 
     def SetKernelObjectSecurity(self, handle: Any, what: int, descriptor: bytes) -> None:
         handle.thing.list = descriptor
@@ -189,18 +141,19 @@ class AccountScene(Scene):
             self.windows.objects[kept.key] = (kept, parse("D:(A;;FA;;;WD)"))
         monkeypatch.setattr(store_win32, "Win32Store", lambda api: self.process.store)
         self.player = Player(str(step_of().use_sid))
+        self.program = cells.Program(Token(user=known.EVERYONE, groups=()), StartInfo(command_line="runner"), ())
         person = Person(self.state.own.user, HOME)
         person.token = self.state.own
         self.api = self.state.api(HOME)
         owner, self.logon = Owner(self.state, person), Logon(self.state, person)
-        owner.player = self.logon.player = self.player
+        owner.player, owner.program = self.player, self.program
         self.api.kernel32 = self.api.ntdll = Watched(owner, self.windows)
         self.api.advapi32 = Watched(self.logon, self.windows)
         self.api.fwpuclnt = Watched(Filters(self.windows, person), self.windows)
 
     def open_account(self) -> AccountCell:
         def launch(*words: str) -> Started:
-            made: Started = self.api.advapi32.CreateProcessWithLogonW()
+            made: Started = self.api.kernel32.CreateProcessW(self.program.info)
             return made
 
         opening = AccountOpening(self.api, self.plan, lambda accounts: launch)
@@ -240,7 +193,7 @@ def test_an_opening_of_which_a_call_fails_leaves_nothing(monkeypatch: pytest.Mon
         after = scene.picture()
         assert after == before, (where, {key for key in before if before[key] != after[key]})
     assert failed > 50
-    assert {"FwpmFilterGetByKey0", "CreateProcessWithLogonW", "SetKernelObjectSecurity", "AssignProcessToJobObject",
+    assert {"FwpmFilterGetByKey0", "CreateProcessW", "GetKernelObjectSecurity", "AssignProcessToJobObject",
             "ImpersonateNamedPipeClient", "StartWrite", "StartRead", "MoveFileExW"} <= set(calls)
 
 
@@ -262,3 +215,28 @@ def test_a_close_of_which_a_call_fails_undoes_the_rest(call: str, monkeypatch: p
     assert error is None or said_well(error, call)
     assert scene.picture() == before
     assert failures
+
+
+def test_a_runner_that_found_its_threads_open_opens_no_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = AccountScene(monkeypatch)
+    before = scene.picture()
+    scene.player.missing = [[RUNNER, "its threads were open"]]
+    with pytest.raises(GuaranteeError, match="its threads were open") as caught:
+        scene.open_account()
+    assert {"write-outside", "privileges"} <= set(caught.value.guarantees)
+    assert scene.picture() == before
+
+
+@pytest.mark.parametrize("opened", [0, 2])
+def test_a_runner_says_what_it_found(opened: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = AccountScene(monkeypatch)
+    recipe, job = step(scene.plan, TokenRecipe), step(scene.plan, Job)
+    variables = step(scene.plan, Environment)
+    assert recipe is not None and job is not None and variables is not None
+    api: Any = cells.machine(recipe, HOME).api(HOME)
+    monkeypatch.setattr(Userenv, "CreateEnvironmentBlock", lambda *given: {}, raising=False)
+    guard: Any = SimpleNamespace(opened=opened)
+    hands = runner_hands.WindowsHands(api, guard)
+    found = hands.prepare(Parts(recipe=recipe, job=job, desktop=None, environment=variables))
+    hands.close()
+    assert [one.facility for one in found] == [RUNNER] * bool(opened)

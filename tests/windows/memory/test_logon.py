@@ -26,11 +26,13 @@ from sidewall.platforms.windows import (
     logon,
     private_file,
     readiness,
+    runner_pipe,
     runtime,
     runtime_files,
     runtime_removal,
     setup,
 )
+from sidewall.platforms.windows import runner_messages as says
 from sidewall.platforms.windows.constants_process import CREATE_SUSPENDED
 from sidewall.platforms.windows.runtime_files import Contents
 from sidewall.platforms.windows.startup import Started, environment_of
@@ -89,7 +91,10 @@ def refused(windows: Windows, accounts: Accounts | None = None) -> logon.LogonRe
 
 def test_what_a_program_starts_with(windows: Windows) -> None:
     started = launch(windows)
-    info, = windows.started
+    first, info = windows.started
+    assert first.security is None and first.attributes is None, "a logon takes neither"
+    assert first.replace(command_line="") == info.replace(command_line="", attributes=None, security=None)
+    assert first.command_line.endswith(f" {ANN} {says.STAYS}") and runner_pipe.PREFIX in first.command_line
     assert windows.secrets
     assert windows.processes[started.process_id] == windows.accounts[OFFLINE].sid
     assert info.flags & CREATE_SUSPENDED and info.show == 0

@@ -105,6 +105,16 @@ class Windows:
         self.files: dict[str, File] = {}
         self.pipes: set[str] = set()
         self.processes: dict[int, Sid] = {}
+        self.details: dict[int, Any] = {}
+        """What is known of those processes that were started here."""
+        self.jobs: dict[str, Any] = {}
+        self.players: dict[str, Any] = {}
+        """Who is at the other end of a pipe."""
+        self.acting = 0
+        self.token_is_open = self.inherits_default = True
+        """What no document says, see ``processes``."""
+        self.happened: Callable[[str], object] = lambda call: None
+        """Told of each call, and of what programs do by themselves."""
         self.debuggers = True
         """Whether administrators have the privilege of debuggers."""
         self.ended: Callable[[int], object] = lambda number: None
@@ -199,6 +209,7 @@ class Watched:
             if number == windows.fail_at and not windows.after:
                 raise fault(name, FAULTS, 1450)
             result = method(*values, **named)
+            windows.happened(name)
             if number == windows.fail_at:
                 if isinstance(result, Handle):
                     result.close()

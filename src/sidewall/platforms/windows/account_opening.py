@@ -13,7 +13,13 @@ from __future__ import annotations
 
 from sidewall.errors import GuaranteeError, MachineError
 from sidewall.plan import windows_steps as steps
-from sidewall.platforms.windows import jobs, orphans, ownership_notes, runner_owner, runner_parts, tokens
+from sidewall.platforms.windows import (
+    jobs,
+    ownership_notes,
+    runner_owner,
+    runner_parts,
+    tokens,
+)
 from sidewall.platforms.windows import runner_messages as says
 from sidewall.platforms.windows.account_cell import AccountCell
 from sidewall.platforms.windows.account_leaving import Leaving
@@ -55,8 +61,6 @@ class AccountOpening(Opening):
             user = tokens.read(self._api, token).user
             home = self._api.userenv.GetUserProfileDirectoryW(token)
         self._filters(user)
-        # A runner that an owner left that was killed before it had it in its job; the runner looks for others.
-        orphans.end(self._api, home + orphans.PLACE)
         ownership_notes.recovered(self._api, home)
         # The whole cell, the runner too: the last handle is ours, so it ends with us.
         self._job, lost = jobs.make(self._api, steps.Job(flags=KILL_ON_CLOSE | NO_ERROR_BOX))

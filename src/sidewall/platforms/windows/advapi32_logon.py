@@ -50,7 +50,8 @@ class LogonCalls(Protocol):
                                 flags: int = LOGON_WITH_PROFILE) -> Started:
         """Starts a process as an account through the secondary logon service.
 
-        Neither handles nor attributes pass, and a line has at most ``LONGEST_LOGON_LINE`` characters (CallError).
+        Neither handles nor attributes pass, it takes no descriptor, and a line has at most ``LONGEST_LOGON_LINE``
+        characters (CallError).
         """
 
     def CreateProcessAsUserW(self, token: Handle, info: StartInfo) -> Started:
@@ -71,8 +72,8 @@ class NativeLogon:
 
     def CreateProcessWithLogonW(self, user: str, domain: str | None, password: str | Secret, info: StartInfo, *,
                                 flags: int = LOGON_WITH_PROFILE) -> Started:
-        if info.attributes is not None or info.inherit:
-            raise CallError("CreateProcessWithLogonW takes no attributes and passes no handles")
+        if info.attributes is not None or info.inherit or info.security is not None:
+            raise CallError("CreateProcessWithLogonW takes no attributes and no descriptor, and passes no handles")
         if len(info.command_line) > LONGEST_LOGON_LINE:
             raise CallError(f"CreateProcessWithLogonW takes a command line of {LONGEST_LOGON_LINE} characters, "
                             f"not {len(info.command_line)}")
@@ -84,7 +85,8 @@ class NativeLogon:
 
     def CreateProcessAsUserW(self, token: Handle, info: StartInfo) -> Started:
         start = Start(info)
-        self._dll.CreateProcessAsUserW(token, info.application, start.line, None, None, info.inherit, start.flags,
+        own = start.security.argument
+        self._dll.CreateProcessAsUserW(token, info.application, start.line, own, own, info.inherit, start.flags,
                                        start.environment, info.directory, start.startup, ctypes.byref(start.result))
         return start.started(self._kernel.CloseHandle)
 

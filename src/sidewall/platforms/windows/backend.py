@@ -137,9 +137,10 @@ class WindowsBackend:
 
     def recover(self) -> tuple[str, ...]:
         """See ``contract.Backend.recover``."""
-        from sidewall.platforms.windows import facts, orphans, ownership_notes, temporary
+        from sidewall.platforms.windows import facts, orphans, ownership_notes, runner_parent, temporary
 
-        ended = orphans.end(self._api, self._home() + orphans.PLACE)
+        with runner_parent.Kept(self._api, self._home()) as kept:
+            ended = orphans.end(self._api, self._home() + orphans.PLACE, kept)
         done = tuple([f"ended process {number}, which a sandbox that crashed had started" for number in ended])
         parent = facts.temporary_parent(self._home())
         done += temporary.recover(self._api, parent) if parent else ()

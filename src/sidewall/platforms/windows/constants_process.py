@@ -3,6 +3,7 @@
 Knows: names and numbers.  Must not know: any function.  A test compares each with win32metadata.
 """
 
+JOB_OBJECT_QUERY = 0x4
 PROCESS_TERMINATE = 0x1
 PROCESS_CREATE_PROCESS = 0x80
 PROCESS_DUP_HANDLE = 0x40

@@ -41,10 +41,11 @@ CONSOLE_HOST = "conhost.exe"
 NO_SUCH_PROCESS = 87
 
 
-def make(api: Api, step: Job) -> tuple[Handle, tuple[Unenforced, ...]]:
-    """The cell's job, and what of the step it lacks when it is read back.  Raises Win32Error."""
+def make(api: Api, step: Job, *, name: str | None = None, security: bytes | None = None
+         ) -> tuple[Handle, tuple[Unenforced, ...]]:
+    """A new job, and what of the step it lacks when it is read back.  Raises Win32Error."""
     kernel = api.kernel32
-    job = kernel.CreateJobObjectW()
+    job = kernel.CreateJobObjectW(name=name, security=security)
     try:
         limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION()
         limits.BasicLimitInformation.LimitFlags = step.flags

@@ -31,6 +31,7 @@ else:
 
 PROTOTYPES = """
 HANDLE CreateJobObjectW(SECURITY_ATTRIBUTES* lpJobAttributes, PWSTR lpName);
+HANDLE OpenJobObjectW(DWORD dwDesiredAccess, BOOL bInheritHandle, PWSTR lpName);
 BOOL AssignProcessToJobObject(HANDLE hJob, HANDLE hProcess);
 BOOL SetInformationJobObject(HANDLE hJob, INT JobObjectInformationClass, PVOID lpJobObjectInformation,
     DWORD cbJobObjectInformationLength);
@@ -59,6 +60,9 @@ class KernelJobs(Protocol):
 
     def CreateJobObjectW(self, *, name: str | None = None, security: bytes | None = None) -> Handle:
         """A new job, with this self-relative descriptor."""
+
+    def OpenJobObjectW(self, access: int, name: str) -> Handle:
+        """A job by its name, while somebody has it open."""
 
     def AssignProcessToJobObject(self, job: Handle, process: Handle) -> None:
         """Puts a running process into a job."""
@@ -93,6 +97,9 @@ class NativeJobs:
     def CreateJobObjectW(self, *, name: str | None = None, security: bytes | None = None) -> Handle:
         value = self._dll.CreateJobObjectW(Security(security).argument, name)
         return Handle(value, self._dll.CloseHandle, f"job {name}" if name else "a job")
+
+    def OpenJobObjectW(self, access: int, name: str) -> Handle:
+        return Handle(self._dll.OpenJobObjectW(access, False, name), self._dll.CloseHandle, f"job {name}")
 
     def AssignProcessToJobObject(self, job: Handle, process: Handle) -> None:
         self._dll.AssignProcessToJobObject(job, process)

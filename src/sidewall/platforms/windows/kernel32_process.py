@@ -65,7 +65,8 @@ class KernelProcesses(Protocol):
                                 mitigation: int | None = None, child_processes: int | None = None) -> AttributeList:
         """A list of attributes for one start, which the caller closes afterwards.
 
-        ``handles`` are all that pass (they must be inheritable), ``jobs`` hold the process from its first instruction.
+        ``handles`` are all that pass (they must be inheritable), ``jobs`` hold the process from its first instruction;
+        from ``parent`` (PROCESS_CREATE_PROCESS) it has its token and its jobs.
         """
 
     def OpenProcess(self, access: int, process_id: int) -> Handle:
@@ -106,7 +107,8 @@ class NativeProcesses:
 
     def CreateProcessW(self, info: StartInfo) -> Started:
         start = Start(info)
-        self._dll.CreateProcessW(info.application, start.line, None, None, info.inherit, start.flags,
+        own = start.security.argument
+        self._dll.CreateProcessW(info.application, start.line, own, own, info.inherit, start.flags,
                                  start.environment, info.directory, start.startup, ctypes.byref(start.result))
         return start.started(self._dll.CloseHandle)
 

@@ -1,4 +1,4 @@
-"""Starts a program as one of the sandbox's accounts: logged on once, suspended, with nothing of the user's about it.
+"""Starts a program as one of the sandbox's accounts: suspended, with nothing of the user's about it.
 
 Knows: CreateProcessWithLogonW, which of its errors are final, what a process of another account needs to start.  Must
 not know: what the program does (``runner``), what is planned.  Follows the Win32 reference of that function.
@@ -8,6 +8,8 @@ not know: what the program does (``runner``), what is planned.  Follows the Win3
   look to the note no other process of the user's tries.
 * With the profile: without it a program has the settings of nobody, and no certificates.  The profile is a trace that
   ``status`` lists and ``uninstall`` removes.
+* Nobody logs on while commands of the account may run: the program is started from a process that was logged on before
+  them, and stays as long as any sandbox of the account is open (``runner_parent``).
 * A desktop is named always.  Without a name the system would let the account into the user's own, for good.
 * The environment is a block of a few names; neither a variable nor a handle of the user's passes.  No word on the
   command line is a secret: everybody can read it.
@@ -30,8 +32,10 @@ from sidewall.platforms.windows import (
     private_file,
     quoting,
     readiness,
+    runner_parent,
     runtime,
     runtime_files,
+    tokens,
 )
 from sidewall.platforms.windows.advapi32_logon import LONGEST_LOGON_LINE
 from sidewall.platforms.windows.constants_process import (
@@ -52,6 +56,7 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.desktops import Surroundings
     from sidewall.platforms.windows.handles import Handle
     from sidewall.platforms.windows.machine import Caller, Machine
+    from sidewall.platforms.windows.runner_parent import Parent
     from sidewall.platforms.windows.runtime import Runtime
     from sidewall.platforms.windows.secret import Secret
 
@@ -96,8 +101,9 @@ PASSING = {
 }
 """Errors that say nothing of the password: the next cell tries again."""
 
-TURN, TURN_SECONDS = f"{credentials.REFUSED}.turn", 120.0
-"""The file that whoever logs on has open; a first logon, which makes the profile, takes many seconds."""
+TURN, TURN_SECONDS = f"{credentials.REFUSED}.turn", 240.0
+"""The file that whoever logs on has open; a first logon, which makes the profile, takes many seconds, and then a
+program starts, which may take as long as ``runner_pipe`` and ``runner_owner`` wait for one."""
 _logging_on = _thread.allocate_lock()
 
 
@@ -113,14 +119,17 @@ class LogonRefused(MachineError):
 
 
 class Launched(Started):
-    """A process that was logged on, with what it must find while it starts; ``close`` gives that back too."""
+    """A process of the account, with what it must find while it starts and the process that it was made from; ``close``
+    gives these back too."""
 
     copy: Runtime
     surroundings: Surroundings
+    parent: Parent
 
     def close(self) -> None:
         """See ``Started.close``."""
         super().close()
+        self.parent.close()
         self.copy.close()
         self.surroundings.close()
 
@@ -136,16 +145,21 @@ class Launcher:
         self._ready = ready
 
     def __call__(self, *words: str) -> Started:
-        """The process, which has not run an instruction yet; ``words`` are its arguments, and no secrets.
-
-        Raises LogonRefused, MachineError.
+        """The process, which has not run an instruction yet and is closed to the account; ``words`` are its arguments,
+        and no secrets.  Raises LogonRefused, MachineError.
         """
         copy = self._ready(self._machine, self._caller, self._step.group_sid)
         try:
             surroundings = surroundings_for(self._machine.api, self._caller.user, self._step.use_sid)
             try:
+                info = _info(self._machine.api, copy, surroundings.name, words)
                 with _logging_on, self._turn():
-                    started = self._start(_info(self._machine.api, copy, surroundings.name, words))
+                    parent = self._parent(copy, surroundings)
+                try:
+                    started = parent.start(info)
+                except BaseException:
+                    parent.close()
+                    raise
             except BaseException:
                 surroundings.close()
                 raise
@@ -153,7 +167,17 @@ class Launcher:
             copy.close()
             raise
         return Launched(process=started.process, thread=started.thread, process_id=started.process_id,
-                        thread_id=started.thread_id, copy=copy, surroundings=surroundings)
+                        thread_id=started.thread_id, copy=copy, surroundings=surroundings, parent=parent)
+
+    def _parent(self, copy: Runtime, surroundings: Surroundings) -> Parent:
+        """The process that was logged on, or is now."""
+        api = self._machine.api
+        with tokens.own(api) as token:
+            # What that process has of the user is his logon session, which its commands are told to do without.
+            session = str(tokens.logon_of(api, token) or "")
+        return runner_parent.taken(
+            api, self._caller.home, self._caller.user, self._step.use_sid, session,
+            lambda *words: self._start(_info(api, copy, surroundings.name, words)))
 
     def _turn(self) -> Handle:
         return private_file.hold(self._machine.api, self._caller.home + credentials.DIRECTORY, TURN, self._caller.user,

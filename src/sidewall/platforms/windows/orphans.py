@@ -1,12 +1,13 @@
-"""Runners that no owner has any more, found by what they are and ended: those that never came into their owner's job.
+"""What was logged on and no owner has any more, found by what it is and ended: it never came into its owner's job.
 
-Knows: a private copy of Python, processes and who started them.  Must not know: accounts, cells, notes of either.
+Knows: a private copy of Python, processes and who started them.  Must not know: accounts, cells, notes of either;
+``kept`` says which processes are still somebody's though their starter is gone (``runner_parent.Kept``).
 
-A runner is started suspended, closed to its account, and put into its owner's job, which ends it with the owner.  An
+Who is logged on is started suspended, closed to its account, and put into its owners' job, which ends it with them.  An
 owner that is killed between the first and the last of these leaves a process that has not run an instruction.  Nobody
-has to have noted it: a program of the copy whose starter is gone is one, since every other ends with who started it.
-Until it is closed only its own account may open it, from then on only the owner's user: so both look, the user before a
-runner is started and the runner when it has started.  Numbers are used again: everything is asked of one handle, and a
+has to have noted it: a program of the copy whose starter is gone, and that is nobody's, is one.  Until it is closed only
+its own account may open it, from then on only the owner's user: so both look, the user before the account is logged on
+and what was logged on when it has started.  Numbers are used again: everything is asked of one handle, and a
 starter that is younger than what it is said to have started is another process.
 """
 
@@ -23,6 +24,8 @@ from sidewall.platforms.windows.errors import ApiError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.handles import Handle
 
@@ -35,17 +38,18 @@ SECONDS = 5.0
 SYNCHRONIZE = 0x100000
 
 
-def end(api: Api, place: str) -> tuple[int, ...]:
+def end(api: Api, place: str, kept: Callable[[Handle], bool]) -> tuple[int, ...]:
     """Ends those whose program lies below ``place`` and that this process may end; their numbers.
 
     Raises nothing of ours: what cannot be looked at is not one that could be ended from here.
     """
-    return tuple([number for number in _numbers(api) if _each(api, number, place, PROCESS_TERMINATE | SYNCHRONIZE)])
+    rights = PROCESS_TERMINATE | SYNCHRONIZE
+    return tuple([number for number in _numbers(api) if _each(api, number, place, kept, rights)])
 
 
-def find(api: Api, place: str) -> tuple[int, ...]:
+def find(api: Api, place: str, kept: Callable[[Handle], bool]) -> tuple[int, ...]:
     """The numbers of those that this process may see.  Raises nothing of ours."""
-    return tuple([number for number in _numbers(api) if _each(api, number, place, 0)])
+    return tuple([number for number in _numbers(api) if _each(api, number, place, kept, 0)])
 
 
 def own_place(api: Api) -> str:
@@ -63,13 +67,13 @@ def _numbers(api: Api) -> tuple[int, ...]:
     return tuple([number for number in found if number and number != os.getpid()])
 
 
-def _each(api: Api, number: int, place: str, rights: int) -> bool:
+def _each(api: Api, number: int, place: str, kept: Callable[[Handle], bool], rights: int) -> bool:
     """Whether it is one; with rights to end it, whether it was one and has been ended."""
     kernel = api.kernel32
     try:
         with kernel.OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | rights, number) as process:
             image = kernel.QueryFullProcessImageNameW(process)
-            if not image.lower().startswith(place.lower() + "\\") or not _left_alone(api, process):
+            if not image.lower().startswith(place.lower() + "\\") or not _left_alone(api, process) or kept(process):
                 return False
             if rights:
                 kernel.TerminateProcess(process, KILLED)

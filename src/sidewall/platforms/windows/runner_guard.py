@@ -60,10 +60,12 @@ class Guard:
     def __init__(self, api: Api, owner: Sid) -> None:
         """Closes what there is and what will be made.  The owner has closed process and first thread.
 
-        The loader makes threads before a program comes to its first line; whether they are closed by then depends on
-        what the owner may do with the account's token.  Raises MachineError.
+        The loader makes threads before a program comes to its first line.  They are closed by then in a runner whose
+        parent has closed itself, since it starts with that one's default list.  Raises MachineError.
         """
         self._api = api
+        self.opened = 0
+        """How many threads were open until now: a command of another cell could have taken one of them."""
         self._own = parse(default_for(owner)).dacl or Acl()
         self._token = tokens.own(api)
         try:
@@ -100,6 +102,7 @@ class Guard:
             self._closed_already(number)
             return
         with thread:
+            self.opened += 1
             advapi.SetKernelObjectSecurity(thread, DACL_SECURITY_INFORMATION, meant.to_bytes())
             dacl = SecurityDescriptor.from_bytes(advapi.GetKernelObjectSecurity(thread, DACL_SECURITY_INFORMATION)).dacl
         if dacl is None or meant.dacl is None or dacl.aces != meant.dacl.aces:

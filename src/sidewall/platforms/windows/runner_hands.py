@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sidewall.errors import MachineError
 from sidewall.nt.sid import Sid
-from sidewall.plan.windows_unenforced import Unenforced
+from sidewall.plan.windows_unenforced import RUNNER, Unenforced
 from sidewall.platforms.windows import desktops, environment, jobs, process, selftest, tokens
 from sidewall.platforms.windows.commands import Command
 from sidewall.platforms.windows.conpty import Console
@@ -55,6 +55,9 @@ class WindowsHands:
         with tokens.own(self._api) as base:
             self._token = tokens.make(self._api, base, parts.recipe)
         missing = list(selftest.check_token(self._api, self._token, parts.recipe))
+        if self._guard.opened:
+            missing.append(Unenforced(facility=RUNNER, reason="the runner's threads were open to its account's other "
+                                                              "commands when it started"))
         if parts.desktop is not None:
             made = desktops.make(self._api, parts.desktop)
             if isinstance(made, Unenforced):

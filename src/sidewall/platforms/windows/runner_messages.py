@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Check: TypeAlias = Callable[[Any], bool]
 
 VERSION = 2
+STAYS = "stays"
+"""The word after the runner's own for one that goes on when the conversation ends, and does nothing any more."""
 HELLO, SETUP, TRY, TRIED, PRIVATE, START, SIGNAL, RESIZE, FORGET = "H", "S", "T", "D", "P", "R", "K", "Z", "X"
 RETURN = "L"
 """The owner's: who we are; the plan's parts; start a program to try the token; what came of it; the private directory

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from sidewall.platforms.windows.startup import Started
 
     class Launch(Protocol):
-        """Starts the runner with these words after its name, in the account, suspended."""
+        """Starts the runner with these words after its name, in the account: suspended, its process and its thread with
+        the list ``runner_guard.guarded``."""
 
         def __call__(self, *words: str) -> Started: ...
 
@@ -57,7 +58,6 @@ class Unable(MachineError):
 def start(api: Api, launch: Launch, job: Handle, owner: Sid, account: Sid) -> Runner:
     """A runner that is known for what it is.  Raises MachineError; then nothing of it is left."""
     name, closed = runner_pipe.new_name(), parse(guarded(owner))
-    data = closed.to_bytes()
     pipe = runner_pipe.make(api, name, owner, account)
     try:
         started = launch(name, str(os.getpid()), owner)
@@ -65,11 +65,8 @@ def start(api: Api, launch: Launch, job: Handle, owner: Sid, account: Sid) -> Ru
         pipe.close()
         raise
     try:
-        # At once: until then a command of another cell of the account could open them.
         for handle in (started.process, started.thread):
-            api.advapi32.SetKernelObjectSecurity(handle, DACL_SECURITY_INFORMATION, data)
-        for handle in (started.process, started.thread):
-            _look(api, handle, closed)
+            check(api, handle, closed)
         _guard_what_it_makes(api, started.process, owner)
         api.kernel32.AssignProcessToJobObject(job, started.process)
         api.kernel32.ResumeThread(started.thread)
@@ -77,7 +74,7 @@ def start(api: Api, launch: Launch, job: Handle, owner: Sid, account: Sid) -> Ru
         talk = Pipe(api, pipe)
     except BaseException:
         try:
-            _kill(api, started)
+            kill(api, started)
         finally:
             pipe.close()
         raise
@@ -90,7 +87,7 @@ def start(api: Api, launch: Launch, job: Handle, owner: Sid, account: Sid) -> Ru
     return runner
 
 
-def _look(api: Api, handle: Handle, meant: SecurityDescriptor) -> None:
+def check(api: Api, handle: Handle, meant: SecurityDescriptor) -> None:
     """Whether a process or a thread is closed to the account that it runs as.  Raises MachineError when it is not."""
     try:
         found = SecurityDescriptor.from_bytes(api.advapi32.GetKernelObjectSecurity(handle, DACL_SECURITY_INFORMATION))
@@ -112,7 +109,8 @@ def _guard_what_it_makes(api: Api, process: Handle, owner: Sid) -> None:
         return
 
 
-def _kill(api: Api, started: Started) -> None:
+def kill(api: Api, started: Started) -> None:
+    """Ends a process that was started, waits for its end and closes its handles.  Raises Win32Error."""
     try:
         if api.kernel32.WaitForSingleObject(started.process, 0) != WAIT_OBJECT_0:
             api.kernel32.TerminateProcess(started.process, jobs.KILLED)
@@ -224,6 +222,11 @@ class Runner:
 
         self._api.kernel32.DuplicateHandleFrom(self.process, value, options=DUPLICATE_CLOSE_SOURCE).close()
 
+    def leave(self) -> Started:
+        """Ends the conversation and not the process, which is the caller's from now on.  Not after ``listen``."""
+        self._pipe.close()
+        return self._started
+
     def close(self) -> None:
         """Ends it, if it has not ended, and gives everything back.  Idempotent."""
         if self.process.closed:
@@ -247,4 +250,4 @@ class Runner:
         self._started.close()
 
 
-__all__ = ["Launch", "Runner", "Unable", "start"]
+__all__ = ["Launch", "Runner", "Unable", "check", "kill", "start"]

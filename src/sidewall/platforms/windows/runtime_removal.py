@@ -6,7 +6,7 @@ Must not know: what is in a copy, or when one is good (``runtime``).
 
 from __future__ import annotations
 
-from sidewall.platforms.windows import orphans, private_file, runtime, runtime_files
+from sidewall.platforms.windows import orphans, private_file, runner_parent, runtime, runtime_files
 from sidewall.platforms.windows.errors import ApiError
 
 TYPE_CHECKING = False
@@ -50,7 +50,8 @@ def remove(api: Api, directory: str) -> None:
 
 def uninstall(api: Api, home: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Removes every version: what went, and what could not and why, one line each.  Raises nothing of ours."""
-    ended = orphans.end(api, home + runtime.PLACE)
+    with runner_parent.Kept(api, home) as kept:
+        ended = orphans.end(api, home + runtime.PLACE, kept)
     done, left = [f"ended process {number}, which no sandbox had any more" for number in ended], []
     try:
         found = versions(api, home)

@@ -49,6 +49,7 @@ class StartInfo(Record):
 
     ``environment`` is a block (``environment_block``), None for the caller's own.  ``stdio`` are inheritable handles.
     ``inherit`` lets handles pass, with ``attributes`` only the listed ones.  ``desktop`` is ``station\\desktop``.
+    ``security`` is the self-relative descriptor of the process and of its first thread, None for Windows' own choice.
     """
 
     command_line: str
@@ -61,6 +62,7 @@ class StartInfo(Record):
     attributes: AttributeList | None = None
     inherit: bool = False
     show: int | None = None
+    security: bytes | None = None
 
 
 class Started(Record):
@@ -94,6 +96,7 @@ class Start:
         self._startup = STARTUPINFOEXW()
         self._desktop = memory.wide(info.desktop) if info.desktop is not None else None
         self._fill(self._startup.StartupInfo)
+        self.security = Security(info.security)
         self.environment = None
         if info.environment is not None:
             self.environment = ctypes.create_string_buffer(info.environment, len(info.environment))

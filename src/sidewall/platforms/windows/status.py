@@ -20,6 +20,7 @@ from sidewall.platforms.windows import (
     private_file,
     readiness,
     rights,
+    runner_parent,
     runtime,
     runtime_removal,
     wfp,
@@ -155,7 +156,9 @@ class _Look:
             yield Trace(kind="runtime", name=path, owner=self.caller.user)
         if private_file.names(self.api, place) is not None:
             yield Trace(kind="runtime", name=place, owner=self.caller.user)
-        for number in orphans.find(self.api, place):
+        with runner_parent.Kept(self.api, self.caller.home) as kept:
+            left = orphans.find(self.api, place, kept)
+        for number in left:
             yield Trace(kind="process", name=f"process {number}, which no sandbox has any more", owner=self.caller.user)
 
     def _lists(self) -> Iterator[Trace]:

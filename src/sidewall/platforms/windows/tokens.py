@@ -30,6 +30,8 @@ from sidewall.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sidewall.plan.windows_steps import TokenRecipe
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.handles import Handle
@@ -121,16 +123,24 @@ def strangers(groups: tuple[tuple[Sid, int], ...], recipe: TokenRecipe) -> tuple
                   and bits & SE_GROUP_LOGON_ID != SE_GROUP_LOGON_ID])
 
 
+def logon_of(api: Api, token: Handle) -> Sid | None:
+    """The logon session that a token names, None without one.  Raises Win32Error."""
+    return _logon([(Sid.from_bytes(sid), attributes) for sid, attributes in api.advapi32.TokenGroups(token)])
+
+
+def _logon(groups: Sequence[tuple[Sid, int]]) -> Sid | None:
+    return next((sid for sid, bits in groups if bits & SE_GROUP_LOGON_ID == SE_GROUP_LOGON_ID), None)
+
+
 def read(api: Api, token: Handle) -> TokenState:
     """What the kernel says of a token.  Raises Win32Error."""
     advapi = api.advapi32
     groups = tuple([(Sid.from_bytes(sid), attributes) for sid, attributes in advapi.TokenGroups(token)])
-    logon = next((sid for sid, bits in groups if bits & SE_GROUP_LOGON_ID == SE_GROUP_LOGON_ID), None)
     dacl = advapi.TokenDefaultDacl(token)
     return TokenState(
         user=Sid.from_bytes(advapi.TokenUser(token)), groups=groups, restricting=_restricting(api, token),
         privileges=tuple(sorted(advapi.LookupPrivilegeNameW(luid) for luid, _ in advapi.TokenPrivileges(token))),
-        integrity=_integrity(api, token), logon=logon, dacl=Acl.from_bytes(dacl) if dacl else None,
+        integrity=_integrity(api, token), logon=_logon(groups), dacl=Acl.from_bytes(dacl) if dacl else None,
         container=bool(advapi.TokenNumber(token, constants.TokenIsAppContainer)),
         elevated=bool(advapi.TokenNumber(token, constants.TokenElevation)),
         session=advapi.TokenNumber(token, constants.TokenSessionId),
@@ -190,4 +200,4 @@ def _entries(acl: Acl) -> list[tuple[int, int, str]]:
     return [(ace.type, ace.mask, str(ace.sid)) for ace in acl.aces]
 
 
-__all__ = ["ACCESS", "TokenState", "make", "own", "read", "strangers", "verify"]
+__all__ = ["ACCESS", "TokenState", "logon_of", "make", "own", "read", "strangers", "verify"]
