@@ -3,12 +3,12 @@
 Knows: a private copy of Python, processes and who started them.  Must not know: accounts, cells, notes of either;
 ``kept`` says which processes are still somebody's though their starter is gone (``runner_parent.Kept``).
 
-Who is logged on is started suspended, closed to its account, and put into its owners' job, which ends it with them.  An
-owner that is killed between the first and the last of these leaves a process that has not run an instruction.  Nobody
-has to have noted it: a program of the copy whose starter is gone, and that is nobody's, is one.  Until it is closed only
-its own account may open it, from then on only the owner's user: so both look, the user before the account is logged on
-and what was logged on when it has started.  Numbers are used again: everything is asked of one handle, and a
-starter that is younger than what it is said to have started is another process.
+Who is logged on is started suspended, closed to its account, and put into its owners' job, which ends it with them.
+An owner that is killed between the first and the last of these leaves a process that has not run an instruction.
+Nobody has to have noted it: a program of the copy whose starter is gone, and that is nobody's, is one.  Until it is
+closed only its own account may open it, from then on only the owner's user: so both look, the user before the account
+is logged on and what was logged on when it has started.  Numbers are used again: everything is asked of one handle,
+and a starter that is younger than what it is said to have started is another process.
 """
 
 from __future__ import annotations
