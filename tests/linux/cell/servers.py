@@ -18,6 +18,7 @@ class Service:
         self.name = name
         self.listener = listener
         self.guests: list[bytes] = []
+        self._guest: socket.socket | None = None
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -28,6 +29,7 @@ class Service:
             except OSError:
                 return
             guest.settimeout(10)
+            self._guest = guest
             try:
                 self.guests.append(guest.recv(100))
                 guest.sendall(self.name.encode())
@@ -38,6 +40,11 @@ class Service:
     def close(self) -> None:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+        if self._guest is not None:
+            try:
+                self._guest.shutdown(socket.SHUT_RDWR)  # one that says nothing is not waited for
+            except OSError:
+                pass  # it has gone
         self._thread.join(10)
 
 
