@@ -5,6 +5,7 @@ Knows: how to make both.  Must not know: what the tests do with them.
 
 from __future__ import annotations
 
+import gc
 import functools
 import importlib.util
 import os
@@ -119,6 +120,7 @@ def make_async(how: dict[str, Any], workspace: Path) -> Callable[..., AsyncSandb
 @pytest.fixture
 def descriptors() -> Iterator[None]:
     """Fails the test when it leaves a descriptor open."""
+    gc.collect()  # what earlier tests left to be collected is not this one's to close
     before = open_descriptors()
     yield
     left = {fd: name for fd, name in open_descriptors().items() if before.get(fd) != name}
