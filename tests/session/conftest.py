@@ -5,8 +5,8 @@ Knows: how to make both.  Must not know: what the tests do with them.
 
 from __future__ import annotations
 
-import gc
 import functools
+import gc
 import importlib.util
 import os
 import shutil

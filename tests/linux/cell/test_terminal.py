@@ -6,6 +6,7 @@ Knows: pty(7), the shell's job control.  Must not know: how a terminal gets to a
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import select
 import shutil
@@ -165,6 +166,7 @@ def test_terminals_of_the_host_are_out_of_reach(cell: Opened) -> None:
 
 
 def test_a_missing_program_on_a_terminal(cell: Opened) -> None:
+    gc.collect()  # what earlier tests left
     before = len(os.listdir("/proc/self/fd"))
     for argv, error in ((["no-such-program"], FileNotFoundError), (["/usr"], PermissionError)):
         with pytest.raises(error) as caught:
