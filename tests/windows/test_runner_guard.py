@@ -27,7 +27,7 @@ from sidewall.plan.windows_token import USUAL, result
 from sidewall.platforms.windows import runner_guard, runner_pipe, selftest, tokens
 from sidewall.platforms.windows.errors import failure
 from sidewall.platforms.windows.handles import Handle
-from sidewall.platforms.windows.prototypes import WIN32
+from sidewall.platforms.windows.prototypes import STATUS, WIN32
 
 PLAN = machines.compiled(tier=ACCOUNT)
 RECIPE: TokenRecipe = machines.of(PLAN, TokenRecipe)[0]
@@ -141,12 +141,18 @@ class Standing:
     """The same process's token, which takes what it is given."""
 
     def __init__(self, threads: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.kernel32, self.advapi32 = threads, self
+        self.kernel32, self.advapi32, self.ntdll = threads, self, self
+        self.drives = owned(runner_guard.drives(USER, RECIPE.user), RECIPE.user)
         self.given = Acl()
         self.GetKernelObjectSecurity = threads.GetKernelObjectSecurity
         self.SetKernelObjectSecurity = threads.SetKernelObjectSecurity
         monkeypatch.setattr(tokens, "own", lambda api: Handle(7, lambda value: None, "a token"))
         monkeypatch.setattr(tokens, "read", lambda api, token: SimpleNamespace(dacl=self.given))
+
+    def NtOpenDirectoryObject(self, name: str, access: int) -> Handle:
+        if not access_check(self.drives, RUNNER, access, MAPPINGS["directory_object"]).certain:
+            raise failure("NtOpenDirectoryObject", STATUS, runner_guard.ACCESS_DENIED)
+        return Handle(8, lambda value: None, name)
 
     def SetTokenDefaultDacl(self, token: Handle, data: bytes) -> None:
         self.given = Acl.from_bytes(data)
@@ -193,3 +199,22 @@ def test_a_thread_that_keeps_its_list_stops_it(monkeypatch: pytest.MonkeyPatch) 
     there: Any = Standing(Threads(BORN_OPEN, keeps=True), monkeypatch)
     with pytest.raises(MachineError, match="keeps another access list"):
         runner_guard.Guard(there, USER)
+
+
+@pytest.mark.parametrize("right", [0, *runner_guard.CHANGING])
+def test_each_right_that_redirects_a_drive_letter_is_seen(right: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    there: Any = Standing(Threads(BORN_CLOSED), monkeypatch)
+    there.drives = owned(f"D:(A;;{0x20003 | right:#x};;;{RECIPE.user})(A;;RC;;;OW)", RECIPE.user)
+    guard = runner_guard.Guard(there, USER)
+    guard.close()
+    assert guard.redirectable == bool(right)
+
+
+def test_its_owner_may_look_drive_letters_up_and_no_more() -> None:
+    made = owned(runner_guard.drives(USER, RECIPE.user), RECIPE.user)
+    for token in (COMMAND, RUNNER):
+        assert access_check(made, token, 0x3, MAPPINGS["directory_object"]).certain
+        assert not any(access_check(made, token, bit, MAPPINGS["directory_object"]).possible
+                       for bit in runner_guard.CHANGING)
+    unowned = owned(runner_guard.drives(USER, RECIPE.user).replace("(A;;RC;;;OW)", ""), RECIPE.user)
+    assert access_check(unowned, COMMAND, 0x40000, MAPPINGS["directory_object"]).possible, "else he gives it himself"

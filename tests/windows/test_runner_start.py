@@ -31,7 +31,7 @@ from sidewall.platforms.windows import runner_guard, runner_owner, runner_pipe, 
 from sidewall.platforms.windows.constants_process import WAIT_OBJECT_0
 from sidewall.platforms.windows.errors import failure
 from sidewall.platforms.windows.handles import Borrowed, Handle
-from sidewall.platforms.windows.prototypes import WIN32
+from sidewall.platforms.windows.prototypes import STATUS, WIN32
 from sidewall.platforms.windows.startup import Started
 
 ACCOUNT, LOGON = RECIPE.user, machines.LOGON
@@ -90,7 +90,7 @@ class Api:
 
     def __init__(self, machine: Machine, actor: Token) -> None:
         self.machine, self.actor = machine, actor
-        self.kernel32 = self.advapi32 = self
+        self.kernel32 = self.advapi32 = self.ntdll = self
 
     def _handle(self, number: int, what: str) -> Handle:
         return Handle(number, lambda value: None, what)
@@ -102,6 +102,9 @@ class Api:
     def _done(self, call: str) -> None:
         if self.actor is OWNER:
             self.machine.could.append((call, self.machine.open()))
+
+    def NtOpenDirectoryObject(self, name: str, access: int) -> Handle:
+        raise failure("NtOpenDirectoryObject", STATUS, runner_guard.ACCESS_DENIED)
 
     def GetCurrentProcess(self) -> Handle:
         return Borrowed(1, "this process")

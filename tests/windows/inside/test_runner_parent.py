@@ -27,8 +27,9 @@ from sidewall.nt.sddl import parse
 from sidewall.platforms.windows import credentials, runner, runner_owner, runner_parent
 from sidewall.platforms.windows.constants_process import CREATE_NEW_CONSOLE, CREATE_SUSPENDED
 from sidewall.platforms.windows.constants_security import DACL_SECURITY_INFORMATION
+from sidewall.platforms.windows.errors import StatusError
 from sidewall.platforms.windows.handles import ledger
-from sidewall.platforms.windows.runner_guard import guarded
+from sidewall.platforms.windows.runner_guard import DRIVES, drives, guarded
 from sidewall.platforms.windows.startup import Started, StartInfo, environment_block
 
 KERNEL = runners.REAL.kernel32
@@ -100,6 +101,19 @@ def test_a_runner_that_is_made_from_it_is_closed_and_ends_with_it(home: str) -> 
     made.close()
     parent.close()
     assert gone(number), "it never ran, and nobody had it in another job"
+
+
+def test_it_closes_the_drive_letters_of_its_logon_session(home: str) -> None:
+    """Wine has one such directory for everybody, keeps its list, and lets everybody in nevertheless."""
+    parent = taken(home, Logon())
+    with runners.REAL.ntdll.NtOpenDirectoryObject(DRIVES, 0x20000) as found:
+        kept = SecurityDescriptor.from_bytes(runners.REAL.advapi32.GetKernelObjectSecurity(
+            found, DACL_SECURITY_INFORMATION))
+    parent.close()
+    assert kept.dacl is not None and kept.dacl.aces == parse(drives(ME, ME)).dacl.aces  # type: ignore[union-attr]
+    with pytest.raises(StatusError, match="NtOpenDirectoryObject failed: STATUS_OBJECT_NAME_NOT_FOUND") as caught:
+        runners.REAL.ntdll.NtOpenDirectoryObject("\\no such directory", 1)
+    assert "desired access 0x1" in caught.value.message
 
 
 def test_a_cell_runs_commands_by_a_runner_of_it(home: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from tests.windows.memory.windows import Facade
 
 from sidewall.nt.descriptor import SecurityDescriptor
+from sidewall.nt.mask import WRITE_DAC
 from sidewall.platforms.windows.errors import failure
 from sidewall.platforms.windows.handles import Borrowed, Handle
 from sidewall.platforms.windows.prototypes import LAST
@@ -15,7 +16,8 @@ STATION = "Service-0x0-1234$"
 
 
 class Window(Handle):
-    __slots__ = ("name", "place")
+    __slots__ = ("access", "name", "place")
+    access: int
     name: str
     place: dict[str, SecurityDescriptor]
 
@@ -23,7 +25,7 @@ class Window(Handle):
 class User(Facade):
     def _handle(self, name: str, place: dict[str, SecurityDescriptor]) -> Window:
         made = Window(1, lambda value: None, name)
-        made.name, made.place = name, place
+        made.name, made.place, made.access = name, place, WRITE_DAC
         return made
 
     def GetProcessWindowStation(self) -> Handle:
@@ -37,8 +39,16 @@ class User(Facade):
             raise failure("CreateWindowStationW", LAST, 1459)
         assert name is None, "a name is for administrators"
         # One a logon session: whoever comes later gets that of the first.
-        self.windows.stations.setdefault(STATION, SecurityDescriptor.from_bytes(security))
-        return self._handle(STATION, self.windows.stations)
+        there = self.windows.stations.get(STATION)
+        if there is None:
+            self.windows.stations[STATION] = SecurityDescriptor.from_bytes(security).replace(
+                owner=self.person.user, group=self.person.user)
+        elif not self.person.may(there.replace(owner=there.owner or self.person.user, group=self.person.user), access,
+                                 "window_station"):
+            raise failure("CreateWindowStationW", LAST, 5)
+        made = self._handle(STATION, self.windows.stations)
+        made.access = access
+        return made
 
     def OpenWindowStationW(self, name: str, access: int, **_: Any) -> Handle:
         return self._handle(name, self.windows.stations)
@@ -58,4 +68,7 @@ class User(Facade):
         return found.to_bytes()
 
     def SetUserObjectSecurity(self, handle: Any, what: int, descriptor: bytes) -> None:
-        handle.place[handle.name] = SecurityDescriptor.from_bytes(descriptor)
+        if not handle.access & WRITE_DAC:
+            raise failure("SetUserObjectSecurity", LAST, 5)
+        handle.place[handle.name] = handle.place[handle.name].replace(
+            dacl=SecurityDescriptor.from_bytes(descriptor).dacl)

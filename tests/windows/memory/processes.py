@@ -25,11 +25,12 @@ from sidewall.nt.mask import MAPPINGS, map_generic
 from sidewall.nt.sddl import parse
 from sidewall.nt.sid import Sid
 from sidewall.nt.token import Token
+from sidewall.platforms.windows import runner_messages as says
 from sidewall.platforms.windows import runner_pipe
 from sidewall.platforms.windows.errors import failure
 from sidewall.platforms.windows.handles import Borrowed, Handle
 from sidewall.platforms.windows.layouts_process import JOBOBJECT_EXTENDED_LIMIT_INFORMATION
-from sidewall.platforms.windows.prototypes import LAST
+from sidewall.platforms.windows.prototypes import LAST, STATUS
 from sidewall.platforms.windows.runner_guard import Guard
 from sidewall.platforms.windows.startup import AttributeList, Started, StartInfo
 
@@ -67,8 +68,8 @@ class Process:
         self.token, self.default, self.jobs, self.line, self.parent = token, default, list(jobs), line, parent
         self.number = next(_numbers)
         self.made: list[tuple[str, SecurityDescriptor]] = []
-        self.command = False
-        """Whether it is an attacker's."""
+        self.redirectable = False
+        """What a runner found of its drive letters."""
 
     def default_list(self, kind: str) -> SecurityDescriptor:
         aces = tuple([ace.replace(mask=map_generic(ace.mask, MAPPINGS[kind])) for ace in self.default.aces])
@@ -104,9 +105,18 @@ def end(windows: Windows, number: int) -> None:
     windows.processes.pop(number, None)
     gone = windows.details.pop(number, None)
     if gone is not None:
+        if all(one.token.user != gone.token.user for one in windows.details.values()):
+            windows.drives.pop(gone.token.user, None)
         for player in windows.players.values():
             player.over(gone.number)
         windows.ended(number)
+
+
+def drives(windows: Windows, user: Sid) -> SecurityDescriptor:
+    """The directory of drive letters of an account's logon session, as a logon makes it or as it was changed."""
+    made: SecurityDescriptor = windows.drives.setdefault(user, parse(
+        f"O:{user}G:{user}D:(A;;0xf000f;;;SY)(A;;0xf000f;;;BA)(A;;0xf000f;;;{user})"))
+    return made
 
 
 class Inside:
@@ -114,7 +124,15 @@ class Inside:
 
     def __init__(self, windows: Windows, process: Process) -> None:
         self.windows, self.process = windows, process
-        self.kernel32 = self.advapi32 = self
+        self.kernel32 = self.advapi32 = self.ntdll = self
+
+    def NtOpenDirectoryObject(self, name: str, access: int) -> Handle:
+        assert name == "\\??"
+        user = self.process.token.user
+        if not access_check(drives(self.windows, user), self.process.token, access,
+                            MAPPINGS["directory_object"]).certain:
+            raise failure("NtOpenDirectoryObject", STATUS, 0xC0000022)
+        return Borrowed(0, "the drives")
 
     def _may(self, call: str, at: int, access: int) -> None:
         kind, descriptor = self.process.made[at]
@@ -165,6 +183,11 @@ class Inside:
         return SecurityDescriptor(dacl=self.process.made[thread.value][1].dacl).to_bytes()
 
     def SetKernelObjectSecurity(self, thread: Handle, which: int, data: bytes) -> None:
+        if not thread.value:
+            user = self.process.token.user
+            dacl = SecurityDescriptor.from_bytes(data).dacl
+            self.windows.drives[user] = drives(self.windows, user).replace(dacl=dacl)
+            return
         kind, before = self.process.made[thread.value]
         self.process.made[thread.value] = kind, before.replace(dacl=SecurityDescriptor.from_bytes(data).dacl)
         self.windows.happened("SetKernelObjectSecurity inside")
@@ -242,7 +265,11 @@ class Processes(Facade):
         if name:
             self.windows.happened("the loader")
             try:
-                Guard(Inside(self.windows, process), self.person.user).close()  # type: ignore[arg-type]
+                guard = Guard(Inside(self.windows, process), self.person.user)  # type: ignore[arg-type]
+                if words[-1] == says.STAYS:
+                    guard.close_drives(self.person.user)
+                process.redirectable = guard.redirectable
+                guard.close()
             except MachineError:
                 end(self.windows, process.number)
                 return 1

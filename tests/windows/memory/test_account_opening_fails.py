@@ -227,16 +227,16 @@ def test_a_runner_that_found_its_threads_open_opens_no_cell(monkeypatch: pytest.
     assert scene.picture() == before
 
 
-@pytest.mark.parametrize("opened", [0, 2])
-def test_a_runner_says_what_it_found(opened: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("opened", "redirectable"), [(0, False), (2, False), (0, True)])
+def test_a_runner_says_what_it_found(opened: int, redirectable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = AccountScene(monkeypatch)
     recipe, job = step(scene.plan, TokenRecipe), step(scene.plan, Job)
     variables = step(scene.plan, Environment)
     assert recipe is not None and job is not None and variables is not None
     api: Any = cells.machine(recipe, HOME).api(HOME)
     monkeypatch.setattr(Userenv, "CreateEnvironmentBlock", lambda *given: {}, raising=False)
-    guard: Any = SimpleNamespace(opened=opened)
+    guard: Any = SimpleNamespace(opened=opened, redirectable=redirectable)
     hands = runner_hands.WindowsHands(api, guard)
     found = hands.prepare(Parts(recipe=recipe, job=job, desktop=None, environment=variables))
     hands.close()
-    assert [one.facility for one in found] == [RUNNER] * bool(opened)
+    assert [one.facility for one in found] == [RUNNER] * bool(opened or redirectable)

@@ -5,6 +5,7 @@ Who may use it is asked of the model of Windows' access check.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from typing import Any
 
@@ -21,8 +22,10 @@ from sidewall.nt.token import Group, Token
 from sidewall.plan import windows_session
 from sidewall.plan.windows_steps import Desktop
 from sidewall.plan.windows_token import USUAL
-from sidewall.platforms.windows import desktops, logon
+from sidewall.plan.windows_unenforced import Unenforced
+from sidewall.platforms.windows import desktops, logon, turns
 from sidewall.platforms.windows.desktops import Surroundings
+from sidewall.platforms.windows.handles import Handle
 
 ACCOUNTS = (Sid("S-1-5-21-1111-2222-3333-1010"), Sid("S-1-5-21-1111-2222-3333-1011"))
 FACTS = machines.machine(machines.policy()).replace(user=ANN)
@@ -33,8 +36,8 @@ def opened(windows: Windows, kind: str) -> Surroundings:
     """What a cell of a tier asks for: the user's own token, or a program of one of the accounts."""
     api: Any = windows.machine().api
     if kind != "token":
-        return logon.surroundings_for(api, ANN, ACCOUNTS[kind == "online"])
-    made = desktops.make(api, TOKEN)
+        return logon.surroundings_for(api, ANN, ACCOUNTS[kind == "online"], turns.of_caller(api))
+    made = desktops.make(api, TOKEN, turns.of_caller(api))
     assert isinstance(made, Surroundings), made
     return made
 
@@ -84,3 +87,45 @@ def test_a_station_that_takes_no_entry_is_said(monkeypatch: pytest.MonkeyPatch) 
     made = opened(windows, "token")
     made.close()
     assert ["keeps no access list" in one.reason for one in made.missing] == [True]
+
+
+@pytest.mark.parametrize("first", ["token", "offline"])
+def test_two_that_add_to_the_list_at_once_both_stand_in_it(first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waited for his turn reads the list again: another process has just written it."""
+    monkeypatch.setattr(desktops, "_merging", contextlib.nullcontext())  # each process has its own
+    windows = Windows()
+    made = [opened(windows, "online")]
+    api: Any = windows.machine().api
+    take, came = turns.of_caller(api), list[str]()
+
+    def turn() -> Handle:
+        if not came:
+            came.append(first)
+            made.append(opened(windows, first))
+        return take()
+
+    made.append(logon.surroundings_for(api, ANN, BOB, turn))
+    dacl = windows.stations[STATION].dacl
+    assert dacl is not None and came
+    inside = str(FACTS.logon) if first == "token" else str(ACCOUNTS[0])
+    assert {inside, str(ACCOUNTS[1]), str(BOB)} <= {str(ace.sid) for ace in dacl.aces}
+    for one in made:
+        assert one.missing == ()
+        one.close()
+
+
+def test_runners_of_one_account_share_the_station_of_its_logon_session() -> None:
+    """The second finds that of the first, which lets the account use it and not say who else may."""
+    windows, account = Windows(), ACCOUNTS[0]
+    made = []
+    for _ in range(3):
+        api: Any = windows.machine(account).api
+        wanted = windows_session.desktop(FACTS, account)
+        made.append(desktops.make(api, wanted))
+    assert all(isinstance(one, Surroundings) and one.missing == () for one in made)
+    dacl = windows.stations[STATION].dacl
+    assert dacl is not None and len(dacl.aces) == 3
+    assert isinstance(desktops.make(windows.machine(BOB).api, wanted), Unenforced), "nobody else gets in"
+    for one in made:
+        assert isinstance(one, Surroundings)
+        one.close()

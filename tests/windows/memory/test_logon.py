@@ -31,6 +31,7 @@ from sidewall.platforms.windows import (
     runtime_files,
     runtime_removal,
     setup,
+    turns,
 )
 from sidewall.platforms.windows import runner_messages as says
 from sidewall.platforms.windows.constants_process import CREATE_SUSPENDED
@@ -251,7 +252,7 @@ def test_two_processes_with_the_same_wrong_password_make_one_try_of_it(windows: 
     changed_password(windows)
     other = windows.machine()
     caller = other.caller()
-    turn = private_file.hold(other.api, caller.home + credentials.DIRECTORY, logon.TURN, caller.user, 1.0)
+    turn = private_file.hold(other.api, caller.home + credentials.DIRECTORY, turns.NAME, caller.user, 1.0)
     waited: list[float] = []
 
     def meanwhile(seconds: float) -> None:
@@ -274,7 +275,7 @@ def test_a_turn_that_never_ends_is_told(windows: Windows, monkeypatch: pytest.Mo
     clock = itertools.count(0.0, 30.0)
     monkeypatch.setattr(private_file.time, "sleep", lambda seconds: None)
     monkeypatch.setattr(private_file.time, "monotonic", lambda: next(clock))
-    with (private_file.hold(machine.api, caller.home + credentials.DIRECTORY, logon.TURN, caller.user, 1.0),
+    with (private_file.hold(machine.api, caller.home + credentials.DIRECTORY, turns.NAME, caller.user, 1.0),
           pytest.raises(MachineError, match="held by another process") as caught):
         launch(windows)
     assert windows.logons == [] and caught.value.hint
@@ -285,7 +286,7 @@ def test_the_turn_is_one_of_the_files_that_uninstall_removes(windows: Windows) -
     launch(windows).close()
     machine = windows.machine()
     files = credentials.files_of(machine, machine.caller().home)
-    assert any(path.endswith(logon.TURN) for path in files)
+    assert any(path.endswith(turns.NAME) for path in files)
 
 
 def test_a_note_that_cannot_be_read_stops_every_logon(windows: Windows) -> None:

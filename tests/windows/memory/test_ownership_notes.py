@@ -102,6 +102,22 @@ def test_what_is_no_note_does_nothing(data: bytes) -> None:
     assert owner(made) == ACCOUNT
 
 
+def test_a_volume_that_is_not_connected_is_waited_for() -> None:
+    """The note is what knows whose the files are: it stays until they can be seen to."""
+    windows, made = Windows(), machine()
+    notes.note(windows.machine().api, PLACE, Processes(10), STEP, ACCOUNT, ANN)
+    roots = made.disk.tree.roots
+    volume = next(name for name in roots if WORK.lower().startswith(name.lower().rstrip("\\")))
+    unplugged = roots.pop(volume)
+    for _ in range(2):
+        held, = recover(windows, made, Processes(11))
+        assert held.path == WORK and "when it can be looked at" in held.reason and "volume" in held.reason
+    roots[volume] = unplugged
+    assert recover(windows, made, Processes(11)) == ()
+    assert owner(made) == STEP.owner
+    assert not [path for path in windows.files if path.startswith(PLACE.upper() + "\\")]
+
+
 def test_a_crash_at_any_step_of_giving_back_is_followed_by_another_go() -> None:
     """... and one after the lists were undone: the note is there until everything is the user's."""
     crashed = machine()

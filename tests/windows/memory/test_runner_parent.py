@@ -30,6 +30,7 @@ from sidewall.platforms.windows import (
     logon,
     orphans,
     private_file,
+    runner_guard,
     runner_owner,
     runner_parent,
     runtime_removal,
@@ -83,8 +84,10 @@ class Attacker:
         for process in self.windows.details.values():
             if process is self.process:
                 continue
-            for kind, descriptor in process.made:
-                if any(access_check(descriptor, self.process.token, bit, MAPPINGS[kind]).possible for bit in BITS):
+            for kind, descriptor in (*process.made, ("directory_object", processes.drives(
+                    self.windows, self.process.token.user))):
+                bits = BITS if kind != "directory_object" else runner_guard.CHANGING
+                if any(access_check(descriptor, self.process.token, bit, MAPPINGS[kind]).possible for bit in bits):
                     self.opened.append((call, kind, process.number))
 
 
@@ -140,6 +143,21 @@ def test_a_logon_while_it_runs_would_be_its_chance(windows: Windows) -> None:
         attacker.look("a logon")
         assert {(kind, number) for _, kind, number in attacker.opened} == {("process", made.number),
                                                                           ("thread", made.number)}
+
+
+def test_drive_letters_of_a_logon_are_anybodys_until_they_are_closed(windows: Windows) -> None:
+    """A command that redirects one says which files the next runner loads."""
+    with cell(windows) as first:
+        attacker = Attacker(windows, first)
+        attacker.look("closed")
+        assert attacker.opened == [] and not windows.details[first.process_id].redirectable
+        before = windows.drives.pop(attacker.process.token.user)
+        attacker.look("as a logon makes it")
+        assert {kind for _, kind, _ in attacker.opened} == {"directory_object"}
+        with cell(windows) as second:
+            assert windows.details[second.process_id].redirectable, "a runner sees it, and says so"
+        lookup = 0x3
+        assert access_check(before, attacker.process.token, lookup, MAPPINGS["directory_object"]).certain
 
 
 def test_a_windows_that_gives_each_process_the_list_of_a_logon_opens_the_loaders_threads(windows: Windows) -> None:

@@ -110,6 +110,8 @@ class Windows:
         self.jobs: dict[str, Any] = {}
         self.players: dict[str, Any] = {}
         """Who is at the other end of a pipe."""
+        self.drives: dict[Sid, SecurityDescriptor] = {}
+        """Directories of drive letters of accounts that are logged on."""
         self.acting = 0
         self.token_is_open = self.inherits_default = True
         """What no document says, see ``processes``."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import _thread
 import os
 
-from sidewall.nt.ace import ACCESS_ALLOWED
+from sidewall.nt.ace import ACCESS_ALLOWED, Ace
 from sidewall.nt.acl import Acl
 from sidewall.nt.descriptor import SecurityDescriptor
 from sidewall.nt.errors import NtError
@@ -24,6 +24,8 @@ from sidewall.platforms.windows.errors import ApiError, MissingFunction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sidewall.plan.windows_steps import Desktop
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.handles import Handle
@@ -32,8 +34,9 @@ STATION_ACCESS, DESKTOP_ACCESS = 0xF033F, 0xF00FF
 """All but ending the session and switching to the desktop, which nobody is granted."""
 STATION_USE = STATION_ACCESS & ~(DELETE | WRITE_DAC | WRITE_OWNER)
 """What another cell's entry on the station may grant: using it, and not changing who may."""
-_switching = _thread.allocate_lock()
-"""The current window station is the whole process's."""
+DENIED = 5
+_switching, _merging = _thread.allocate_lock(), _thread.allocate_lock()
+"""The current window station is the whole process's; and one thread at a time adds to a list."""
 
 
 class Surroundings:
@@ -54,20 +57,24 @@ class Surroundings:
                 handle.close()
 
 
-def make(api: Api, step: Desktop) -> Surroundings | Unenforced:
-    """Makes both, or says why there is none: a session without windows has no stations either."""
+def make(api: Api, step: Desktop, turn: Callable[[], Handle] | None = None) -> Surroundings | Unenforced:
+    """Makes both, or says why there is none: a session without windows has no stations either.
+
+    Whoever has the ``turn`` adds to the station's list, and nobody else at that moment.  None is for a logon session
+    in which all add the same.
+    """
     try:
-        return _make(api, step)
+        return _make(api, step, turn)
     except (ApiError, MissingFunction) as error:
         return Unenforced(facility=DESKTOP, reason=f"no desktop of its own ({error.message})")
 
 
-def _make(api: Api, step: Desktop) -> Surroundings:
+def _make(api: Api, step: Desktop, turn: Callable[[], Handle] | None) -> Surroundings:
     user = api.user32
     name = "sidewall-" + os.urandom(8).hex()
-    station = user.CreateWindowStationW(None, STATION_ACCESS, security=_descriptor(step.station))
+    station = _station(api, step)
     try:
-        _let_in(api, station, step.station)
+        _let_in(api, station, step.station, turn)
         with _switching:
             before = user.GetProcessWindowStation()
             user.SetProcessWindowStation(station)
@@ -98,16 +105,39 @@ def _descriptor(sddl: str) -> bytes:
     return parse(sddl).to_bytes()
 
 
-def _let_in(api: Api, station: Handle, sddl: str) -> None:
-    """Adds the entries that the station has not yet.  Two processes that do so at once may lose one of them: that is
+def _station(api: Api, step: Desktop) -> Handle:
+    """One that another cell made may be open to its users, and not for changing who they are."""
+    user, security = api.user32, _descriptor(step.station)
+    try:
+        return user.CreateWindowStationW(None, STATION_ACCESS, security=security)
+    except ApiError as error:
+        if error.code != DENIED:
+            raise
+        return user.CreateWindowStationW(None, STATION_USE, security=security)
+
+
+def _let_in(api: Api, station: Handle, sddl: str, turn: Callable[[], Handle] | None) -> None:
+    """Adds the entries that the station has not yet.  What is lost because somebody else wrote at the same moment is
     seen when the list is compared, and nothing is started then."""
+    if not _missing(api, station, sddl):
+        return
+    with _merging:
+        held = turn() if turn is not None else None
+        try:
+            missing, found = _missing(api, station, sddl), _list(api, station)
+            if missing and found is not None:
+                made = SecurityDescriptor(dacl=Acl(aces=(*found.aces, *missing)))
+                api.user32.SetUserObjectSecurity(station, DACL_SECURITY_INFORMATION, made.to_bytes())
+        finally:
+            if held is not None:
+                held.close()
+
+
+def _missing(api: Api, station: Handle, sddl: str) -> tuple[Ace, ...]:
     wanted, found = parse(sddl).dacl, _list(api, station)
     if wanted is None or found is None:
-        return  # what keeps no list refuses nobody, and is told when it is compared
-    missing = tuple([ace for ace in wanted.aces if ace not in found.aces])
-    if missing:
-        made = SecurityDescriptor(dacl=Acl(aces=(*found.aces, *missing)))
-        api.user32.SetUserObjectSecurity(station, DACL_SECURITY_INFORMATION, made.to_bytes())
+        return ()  # what keeps no list refuses nobody, and is told when it is compared
+    return tuple([ace for ace in wanted.aces if ace not in found.aces])
 
 
 def _list(api: Api, handle: Handle) -> Acl | None:

@@ -27,6 +27,7 @@ from sidewall.platforms.windows import (
     runtime,
     selftest,
     tokens,
+    turns,
 )
 from sidewall.platforms.windows.machine import Caller, Machine
 from sidewall.platforms.windows.registry import NativeRegistry
@@ -92,7 +93,8 @@ def gather(api: Api, policy: Policy, tier: str, tried: dict[str, tuple[Unenforce
     chosen = TOKEN_STRICT if tier == TOKEN_STRICT else TOKEN
     if chosen not in tried:
         recipe = windows_token.recipe(chosen, found, capability(install, state.user, policy))
-        tried[chosen] = selftest.check(api, recipe, windows_session.job(policy), windows_session.desktop(found, None))
+        tried[chosen] = selftest.check(api, recipe, windows_session.job(policy),
+                                       windows_session.desktop(found, None), turns.of_caller(api))
     return found.replace(unenforced=tried[chosen])
 
 

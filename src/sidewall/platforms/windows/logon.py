@@ -29,13 +29,13 @@ from sidewall.platforms.windows import (
     accounts,
     credentials,
     desktops,
-    private_file,
     quoting,
     readiness,
     runner_parent,
     runtime,
     runtime_files,
     tokens,
+    turns,
 )
 from sidewall.platforms.windows.advapi32_logon import LONGEST_LOGON_LINE
 from sidewall.platforms.windows.constants_process import (
@@ -101,9 +101,6 @@ PASSING = {
 }
 """Errors that say nothing of the password: the next cell tries again."""
 
-TURN, TURN_SECONDS = f"{credentials.REFUSED}.turn", 240.0
-"""The file that whoever logs on has open; a first logon, which makes the profile, takes many seconds, and then a
-program starts, which may take as long as ``runner_pipe`` and ``runner_owner`` wait for one."""
 _logging_on = _thread.allocate_lock()
 
 
@@ -150,7 +147,7 @@ class Launcher:
         """
         copy = self._ready(self._machine, self._caller, self._step.group_sid)
         try:
-            surroundings = surroundings_for(self._machine.api, self._caller.user, self._step.use_sid)
+            surroundings = surroundings_for(self._machine.api, self._caller.user, self._step.use_sid, self._turn)
             try:
                 info = _info(self._machine.api, copy, surroundings.name, words)
                 with _logging_on, self._turn():
@@ -180,8 +177,7 @@ class Launcher:
             lambda *words: self._start(_info(api, copy, surroundings.name, words)))
 
     def _turn(self) -> Handle:
-        return private_file.hold(self._machine.api, self._caller.home + credentials.DIRECTORY, TURN, self._caller.user,
-                                 TURN_SECONDS)
+        return turns.take(self._machine.api, self._caller.home, self._caller.user)
 
     def _start(self, info: StartInfo) -> Started:
         stored = self._checked()
@@ -249,14 +245,17 @@ def variables(api: Api) -> dict[str, str]:
             "PATH": f"{system};{windows}"}
 
 
-def surroundings_for(api: Api, user: Sid, account: Sid) -> Surroundings:
-    """A station and a desktop for a program of the account, not the user's own.  Raises MachineError."""
+def surroundings_for(api: Api, user: Sid, account: Sid, turn: Callable[[], Handle]) -> Surroundings:
+    """A station and a desktop for a program of the account, not the user's own; ``turn`` as for ``desktops.make``.
+
+    Raises MachineError.
+    """
     def dacl(every: int, use: int) -> str:
         return f"D:P(A;;{every:#x};;;SY)(A;;{every:#x};;;{user})(A;;{use:#x};;;{account})"
 
     step = Desktop(station=dacl(windows_session.STATION_ALL, windows_session.STATION_USE),
                    desktop=dacl(windows_session.DESKTOP_ALL, windows_session.DESKTOP_USE))
-    made = desktops.make(api, step)
+    made = desktops.make(api, step, turn)
     if isinstance(made, Unenforced):
         raise MachineError(f"a program of another account needs a desktop to start: {made.reason}",
                            hint="start Sidewall in a session of the user, or use --tier token")

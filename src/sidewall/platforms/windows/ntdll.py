@@ -1,4 +1,5 @@
-"""ntdll, as far as it is documented: the true version, parents of processes, names of objects, files below a directory.
+"""ntdll, as far as it is documented: the true version, parents of processes, names of objects, files below a directory,
+directories of objects.
 
 Knows: the calls of ``winternl.h`` and of the driver kit that have a reference page.  Must not know: why one asks.
 """
@@ -36,6 +37,7 @@ NTSTATUS NtQueryObject(HANDLE Handle, INT ObjectInformationClass, PVOID ObjectIn
 NTSTATUS NtCreateFile(HANDLE* FileHandle, FLAGS DesiredAccess, OBJECT_ATTRIBUTES* ObjectAttributes,
     IO_STATUS_BLOCK* IoStatusBlock, LONGLONG* AllocationSize, FLAGS FileAttributes, FLAGS ShareAccess,
     DWORD CreateDisposition, FLAGS CreateOptions, PVOID EaBuffer, DWORD EaLength);
+NTSTATUS NtOpenDirectoryObject(HANDLE* DirectoryHandle, FLAGS DesiredAccess, OBJECT_ATTRIBUTES* ObjectAttributes);
 NTSTATUS RtlGetVersion(OSVERSIONINFOW* lpVersionInformation);
 DWORD RtlNtStatusToDosError(NTSTATUS_VALUE Status);
 """
@@ -62,6 +64,9 @@ class Ntdll(Protocol):
 
         With OBJ_DONT_REPARSE in ``attributes`` a link anywhere in the name is an error.
         """
+
+    def NtOpenDirectoryObject(self, name: str, access: int) -> Handle:
+        """A directory of the kernel's namespace by its full name."""
 
     def RtlNtStatusToDosError(self, status: int) -> int:
         """The Win32 error that says the same."""
@@ -94,28 +99,45 @@ class NativeNtdll:
     def NtCreateFile(self, name: str, access: int, *, directory: Handle | None = None, disposition: int = FILE_OPEN,
                      options: int = 0, share: int = SHARE_ALL, attributes: int = OBJ_CASE_INSENSITIVE,
                      file_attributes: int = 0, security: bytes | None = None) -> Handle:
-        text = memory.wide(name)
-        length = len(name.encode("utf-16-le", "surrogatepass"))
-        unicode = layouts.UNICODE_STRING(length, length + 2, ctypes.addressof(text))
-        descriptor = ctypes.create_string_buffer(security, len(security)) if security else None
-        named = layouts.OBJECT_ATTRIBUTES(
-            ctypes.sizeof(layouts.OBJECT_ATTRIBUTES), None if directory is None else directory.value,
-            ctypes.pointer(unicode), attributes, ctypes.addressof(descriptor) if descriptor else None, None)
+        named = _Named(name, attributes, directory, security)
         found, status = ctypes.c_void_p(), layouts.IO_STATUS_BLOCK()
-        values = (ctypes.byref(found), access, ctypes.byref(named), ctypes.byref(status), None, file_attributes, share,
-                  disposition, options, None, 0)
+        values = (ctypes.byref(found), access, ctypes.byref(named.attributes), ctypes.byref(status), None,
+                  file_attributes, share, disposition, options, None, 0)
         code = self._dll.NtCreateFile.code(*values)
         what = f"{directory.what}\\{name}" if directory is not None else name
+        return self._opened("NtCreateFile", code, found, what, access)
+
+    def NtOpenDirectoryObject(self, name: str, access: int) -> Handle:
+        named, found = _Named(name, OBJ_CASE_INSENSITIVE), ctypes.c_void_p()
+        code = self._dll.NtOpenDirectoryObject.code(ctypes.byref(found), access, ctypes.byref(named.attributes))
+        return self._opened("NtOpenDirectoryObject", code, found, name, access)
+
+    def _opened(self, call: str, code: int, found: ctypes.c_void_p, what: str, access: int) -> Handle:
         if code:
             from sidewall.platforms.windows.errors import failure, quoted
             from sidewall.platforms.windows.prototypes import STATUS
 
-            raise failure("NtCreateFile", STATUS, code, target=what,
+            raise failure(call, STATUS, code, target=what,
                           arguments=(("name", quoted(what)), ("desired access", f"0x{access:X}")))
         return Handle(found.value or 0, self._kernel.CloseHandle, what)
 
     def RtlNtStatusToDosError(self, status: int) -> int:
         return int(self._dll.RtlNtStatusToDosError(status - 2**32 if status >= 2**31 else status))
+
+
+class _Named:
+    """An ``OBJECT_ATTRIBUTES`` with what it points to."""
+
+    def __init__(self, name: str, attributes: int, directory: Handle | None = None, security: bytes | None = None
+                 ) -> None:
+        self._text = memory.wide(name)
+        length = len(name.encode("utf-16-le", "surrogatepass"))
+        self._name = layouts.UNICODE_STRING(length, length + 2, ctypes.addressof(self._text))
+        self._descriptor = ctypes.create_string_buffer(security, len(security)) if security else None
+        self.attributes = layouts.OBJECT_ATTRIBUTES(
+            ctypes.sizeof(layouts.OBJECT_ATTRIBUTES), None if directory is None else directory.value,
+            ctypes.pointer(self._name), attributes, ctypes.addressof(self._descriptor) if self._descriptor else None,
+            None)
 
 
 def native(dll: Dll, kernel: Dll) -> Ntdll:

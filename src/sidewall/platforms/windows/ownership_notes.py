@@ -15,16 +15,17 @@ import os
 from sidewall.errors import SidewallError
 from sidewall.nt.errors import NtError
 from sidewall.nt.sid import Sid
+from sidewall.platforms.contract import Held
 from sidewall.platforms.windows import ownership, private_file
 from sidewall.platforms.windows.errors import ApiError
 from sidewall.platforms.windows.journal_records import Owner
+from sidewall.platforms.windows.store import DENIED, LINK, MISSING, StoreError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sidewall.plan.windows_steps import Ownership
-    from sidewall.platforms.contract import Held
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.journal import Owners as Processes
     from sidewall.platforms.windows.ownership import Unlock
@@ -63,7 +64,8 @@ def recover(api: Api, place: str, processes: Processes, store: SecurityStore, *,
     """Gives back what cells of processes made that are no more; what could not be.  Raises nothing of ours.
 
     A note goes once it was followed: what its user may not take over he may not the next time either.  It stays while
-    something is closed to the user, which only its account can open: ``unlock`` asks that of ``account``.
+    something is closed to the user, which only its account can open: ``unlock`` asks that of ``account``; and while a
+    root cannot be looked at though it may be there, on a volume that is not connected, say.
     """
     held: list[Held] = []
     for name in _names(api, place):
@@ -82,9 +84,13 @@ def recover(api: Api, place: str, processes: Processes, store: SecurityStore, *,
                 owner, made_by, roots = told
                 can = unlock if made_by == account else None
                 shut: list[str] = []
+                later = _not_now(store, roots)
+                held += later
+                unseen = {one.path for one in later}
                 for root in roots:
-                    held += ownership.give_back(store, root, owner, made_by, None, can or _keeping(shut))
-                if shut:
+                    if root not in unseen:
+                        held += ownership.give_back(store, root, owner, made_by, None, can or _keeping(shut))
+                if shut or later:
                     continue
             private_file.remove(api, path)
         except SidewallError:
@@ -99,6 +105,19 @@ def recovered(api: Api, home: str) -> tuple[Held, ...]:
 
     place = directory(home)
     return recover(api, place, ProcessOwners(api), Win32Store(api)) if _names(api, place) else ()
+
+
+def _not_now(store: SecurityStore, roots: Sequence[str]) -> list[Held]:
+    """The roots that are neither there nor gone, nor closed to the user, and why."""
+    found = []
+    for root in roots:
+        try:
+            store.open(root, change=False).close()
+        except StoreError as error:
+            if error.why not in (MISSING, LINK, DENIED):
+                found.append(Held(action="left", path=root, reason=f"what a sandbox that crashed made there becomes "
+                                                                   f"yours when it can be looked at: {error.message}"))
+    return found
 
 
 def _keeping(shut: list[str]) -> Unlock:

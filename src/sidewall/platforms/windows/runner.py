@@ -60,7 +60,8 @@ def main(words: Sequence[str], api: Api) -> int:
         guard = Guard(api, owner)
         pipe = runner_pipe.Pipe(api, runner_pipe.connect(api, words[0], int(words[1]), owner))
         hands = runner_hands.WindowsHands(api, guard)
-        if stays:  # nobody logs on while one is there that has done so
+        if stays:  # no command of the account runs before this is done
+            guard.close_drives(owner)
             _end_others(api)
     except SidewallError as error:
         return _told(error, REFUSED)

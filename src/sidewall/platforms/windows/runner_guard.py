@@ -9,6 +9,10 @@ open to it.  So these objects are for the system and for the owner's user; as th
 descriptor and no more.  Both ends do their part: the owner before the first instruction, the runner before its first
 command.
 
+A drive letter is a name in a directory of the logon session, which belongs to the account too and comes before the
+machine's own: whoever could make one there would say from which file the next runner loads its interpreter.  So the
+process from which runners are made takes that from the account, while no command of it runs; each runner looks.
+
 Objects that are made while a command starts (its process, thread and token) are the command's own, which must be able
 to open its token: for that moment the list for new objects is the command's.  No thread is made then.
 """
@@ -21,7 +25,7 @@ import os
 from sidewall.errors import MachineError
 from sidewall.nt.acl import Acl
 from sidewall.nt.descriptor import SecurityDescriptor
-from sidewall.nt.mask import READ_CONTROL, WRITE_DAC
+from sidewall.nt.mask import DELETE, READ_CONTROL, WRITE_DAC, WRITE_OWNER
 from sidewall.nt.sddl import parse
 from sidewall.nt.sid import Sid
 from sidewall.platforms.windows import tokens
@@ -40,6 +44,11 @@ EVERY = 0x1FFFFF
 """Every right on a process or on a thread."""
 RIGHTS = tuple([1 << bit for bit in range(21) if 1 << bit != READ_CONTROL])
 """Each by itself but reading the list, which is of no use to a command."""
+DRIVES = "\\??"
+"""The directory of drive letters of the caller's logon session ("Local and Global MS-DOS Device Names")."""
+CHANGING = (0x4, 0x8, DELETE, WRITE_DAC, WRITE_OWNER)
+"""DIRECTORY_CREATE_OBJECT, DIRECTORY_CREATE_SUBDIRECTORY, and what leads to either."""
+ACCESS_DENIED = 0xC0000022
 OPEN = 67
 """Exit code of a runner that could not close itself again; everything in its job ends with it."""
 
@@ -52,6 +61,11 @@ def guarded(owner: Sid) -> str:
 def default_for(owner: Sid) -> str:
     """The same for objects of any kind, as a default list."""
     return f"D:(A;;GA;;;SY)(A;;GA;;;{owner})(A;;RC;;;OW)"
+
+
+def drives(owner: Sid, account: Sid) -> str:
+    """SDDL of the directory of drive letters: the account may look names up there, and no more."""
+    return f"D:P(A;;0xf000f;;;SY)(A;;0xf000f;;;{owner})(A;;0x20003;;;{account})(A;;RC;;;OW)"
 
 
 class Guard:
@@ -73,6 +87,8 @@ class Guard:
             if tokens.read(api, self._token).dacl != self._own:
                 raise MachineError("the runner's own token keeps another default access list than it was given")
             self._threads(owner)
+            self.redirectable = self._redirectable()
+            """Whether commands can say what a drive letter stands for."""
         except BaseException:
             self._token.close()
             raise
@@ -124,6 +140,33 @@ class Guard:
             else:
                 raise MachineError(f"thread {number} of the runner cannot be closed, and is open for {right:#x}: "
                                    "commands of the sandbox could take it over")
+
+    def close_drives(self, owner: Sid) -> None:
+        """Takes from the account that it makes names of drives; where it may not do that, each runner sees it.
+
+        Raises Win32Error.
+        """
+        meant = parse(drives(owner, tokens.read(self._api, self._token).user)).to_bytes()
+        try:
+            directory = self._api.ntdll.NtOpenDirectoryObject(DRIVES, READ_CONTROL | WRITE_DAC)
+        except ApiError as error:
+            if error.code != ACCESS_DENIED:
+                raise
+            return
+        with directory:
+            self._api.advapi32.SetKernelObjectSecurity(directory, DACL_SECURITY_INFORMATION, meant)
+
+    def _redirectable(self) -> bool:
+        """Asks the kernel for each right by itself, as of threads.  Raises StatusError."""
+        for right in CHANGING:
+            try:
+                self._api.ntdll.NtOpenDirectoryObject(DRIVES, right).close()
+            except ApiError as error:
+                if error.code != ACCESS_DENIED:
+                    raise
+            else:
+                return True
+        return False
 
     def lifted(self, sddl: str) -> Lifted:
         """A context in which new objects get this default list instead."""

@@ -55,10 +55,14 @@ class WindowsHands:
         with tokens.own(self._api) as base:
             self._token = tokens.make(self._api, base, parts.recipe)
         missing = list(selftest.check_token(self._api, self._token, parts.recipe))
+        if self._guard.redirectable:
+            missing.append(Unenforced(facility=RUNNER, reason="commands can say what a drive letter stands for, and so "
+                                                              "which files a runner of their account loads"))
         if self._guard.opened:
             missing.append(Unenforced(facility=RUNNER, reason="the runner's threads were open to its account's other "
                                                               "commands when it started"))
         if parts.desktop is not None:
+            # Nobody uses this logon session but runners of this account, whose plans all say the same here.
             made = desktops.make(self._api, parts.desktop)
             if isinstance(made, Unenforced):
                 missing.append(made)

@@ -22,6 +22,8 @@ from sidewall.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sidewall.plan.windows_steps import Desktop, Job, TokenRecipe
     from sidewall.platforms.windows.api import Api
     from sidewall.platforms.windows.handles import Handle
@@ -97,15 +99,19 @@ _GRANTED = {
 }
 
 
-def check(api: Api, recipe: TokenRecipe, job: Job, desktop: Desktop) -> tuple[Unenforced, ...]:
-    """Everything that can be tried without starting a program.  Raises Win32Error."""
+def check(api: Api, recipe: TokenRecipe, job: Job, desktop: Desktop, turn: Callable[[], Handle]
+          ) -> tuple[Unenforced, ...]:
+    """Everything that can be tried without starting a program; ``turn`` as for ``desktops.make``.
+
+    Raises Win32Error.
+    """
     missing: list[Unenforced] = []
     with tokens.own(api) as base, tokens.make(api, base, recipe) as token:
         missing += check_token(api, token, recipe)
     made, lost = jobs.make(api, job)
     made.close()
     missing += lost
-    surroundings = desktops.make(api, desktop)
+    surroundings = desktops.make(api, desktop, turn)
     if isinstance(surroundings, Unenforced):
         missing.append(surroundings)
     else:

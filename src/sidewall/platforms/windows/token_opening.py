@@ -63,7 +63,7 @@ class TokenOpening(Opening):
 
     def _confine(self, recipe: steps.TokenRecipe, variables: steps.Environment | None, system: str) -> None:
         """The token and the desktop, tried as far as that is possible while nothing on the machine has changed."""
-        from sidewall.platforms.windows import desktops, probe, selftest
+        from sidewall.platforms.windows import desktops, probe, selftest, turns
 
         api = self._api
         with tokens.own(api) as base:
@@ -71,7 +71,7 @@ class TokenOpening(Opening):
         self._missing += selftest.check_token(api, self._token, recipe)
         windows = step(self._plan, steps.Desktop)
         if windows is not None:
-            made = desktops.make(api, windows)
+            made = desktops.make(api, windows, turns.of_caller(api))
             if isinstance(made, Unenforced):
                 self._missing.append(made)
             else:
