@@ -232,17 +232,15 @@ def _find(program: bytes, env: dict[bytes, bytes]) -> bytes:
         raise FileNotFoundError(2, "empty program name")
     if b"/" in program:
         return program
-    refused = False
-    for directory in env.get(b"PATH", b"/usr/local/bin:/usr/bin:/bin").split(b":"):
-        path = (directory or b".") + b"/" + program
+    paths = [(directory or b".") + b"/" + program
+             for directory in env.get(b"PATH", b"/usr/local/bin:/usr/bin:/bin").split(b":")]
+    for path in paths:
         # access(2) first: it tells without raising, and most directories do not have the program.
-        if os.access(path, os.X_OK):
-            if os.stat(path).st_mode & 0o170000 == 0o100000:
-                return path
-        elif os.access(path, os.F_OK):
-            refused = True
-    if refused:
-        raise PermissionError(13, "found, not executable")
+        if os.access(path, os.X_OK) and os.stat(path).st_mode & 0o170000 == 0o100000:
+            return path
+    for path in paths:
+        if os.access(path, os.F_OK) and not os.access(path, os.X_OK):
+            raise PermissionError(13, "found, not executable")
     raise FileNotFoundError(2, "not found in PATH")
 
 
