@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from bench.floor import Resident
 from bench.machine import descendants_pss_kib
 from bench.measure import Contender, interleave
 from bench.peers import Library, Program, silent
@@ -19,6 +21,7 @@ from sidewall import Sandbox
 from sidewall.platforms.detect import prepare
 
 TRUE = ("true",)
+INTERPRETER = (getattr(sys, "_base_executable", sys.executable), "-I", "-S", "-c", "pass")
 READY = 0.1  # seconds in which a spare has certainly come to wait for its plan
 LOOP = ("sh", "-c", "i=0; while [ $i -lt 300 ]; do /bin/true; i=$((i+1)); done")
 
@@ -33,14 +36,24 @@ def one_command(
     libraries: Sequence[Library], rounds: int,
 ) -> list[Contender]:  # fmt: skip
     """One command from this process, in everything that can run one from a process; peers work in ``beside``."""
-    contenders = [
+    with Resident(workspace) as resident:
+        contenders = _of_one(sandbox, workspace, beside, argv, programs, libraries)
+        floor = Contender("floor", partial(resident.run, argv), how="a resident process, nothing confined")
+        contenders.insert(1, floor)
+        interleave(contenders, rounds=rounds)
+    return contenders
+
+
+def _of_one(
+    sandbox: Sandbox, workspace: str, beside: str, argv: Sequence[str], programs: Sequence[Program],
+    libraries: Sequence[Library],
+) -> list[Contender]:  # fmt: skip
+    return [
         Contender("bare", partial(bare, argv, workspace), how="subprocess.run"),
         Contender("sidewall", partial(sandbox.run, list(argv), check=True), how="open session"),
         *(Contender(library.name, partial(library.run, argv), how="library") for library in libraries),
         *(Contender(program.name, partial(program.run, argv, beside), how="its program") for program in programs),
     ]
-    interleave(contenders, rounds=rounds)
-    return contenders
 
 
 def from_threads(sandbox: Sandbox, workspace: str, threads: int, each: int, rounds: int) -> list[Contender]:
@@ -97,6 +110,7 @@ def opening(workspace: str, beside: str, programs: Sequence[Program], rounds: in
 
     contenders = [
         Contender("bare", partial(silent, TRUE, workspace)),
+        Contender("floor", partial(silent, INTERPRETER, workspace), how="a fresh interpreter, nothing confined"),
         Contender("sidewall", open_and_run, reset=close, how="new cell, first command"),
         Contender("sidewall, spare", open_and_run, reset=close_and_prepare, how="the same, with a spare init ready"),
         *(Contender(program.name, partial(program.run, TRUE, beside)) for program in programs),

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Contender:
-    """A name and the call that is timed; ``reset`` runs before each call, untimed."""
+    """A name and the call that is timed; ``reset`` runs before each call, untimed.  ``most`` bounds its rounds: some
+    peers take a second for what takes others a few milliseconds."""
 
     name: str
     call: Callable[[], object]
     reset: Callable[[], object] | None = None
     how: str = ""
+    most: int = 0
     seconds: list[float] = field(default_factory=list)
     failure: str = ""
 
@@ -44,7 +46,7 @@ def interleave(contenders: Sequence[Contender], *, rounds: int, warm: int = 2) -
     for number in range(-warm, rounds):
         first = number % len(contenders)
         for contender in [*contenders[first:], *contenders[:first]]:
-            if contender.failure:
+            if contender.failure or 0 < contender.most <= len(contender.seconds):
                 continue
             try:
                 if contender.reset:
@@ -67,9 +69,16 @@ def reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def ratio(contenders: Sequence[Contender], name: str, base: str) -> float:
-    """Median of ``name`` over median of ``base``; not a number when one of them is missing."""
+def ratio(contenders: Sequence[Contender], name: str, base: str, *, less: float = 0.0) -> float:
+    """Median of ``name``, ``less`` these milliseconds, over median of ``base``; not a number when one is missing."""
     medians = {contender.name: contender.milliseconds for contender in contenders if contender.seconds}
     if name not in medians or base not in medians:
         return float("nan")
-    return medians[name] / medians[base]
+    return (medians[name] - less) / medians[base]
+
+
+def added(contenders: Sequence[Contender], name: str = "sidewall", base: str = "bare") -> float:
+    """By how many milliseconds the median of ``name`` is above that of ``base``; 0 when not, or one is missing."""
+    both = ratio(contenders, name, base)
+    medians = {contender.name: contender.milliseconds for contender in contenders if contender.seconds}
+    return max(0.0, (both - 1) * medians[base]) if both == both else 0.0

@@ -17,6 +17,11 @@ Written by `make bench`; do not edit.  Contenders take turns within one run, so 
 milliseconds.  *bare* is the same command without any sandbox.  `make bench-peers` installs the peers; what is not
 installed is not in the tables.  Every peer got a policy as near to Sidewall's default as it can express: read all but
 the secrets, write the workspace and a temporary directory, no network.
+
+Rows called *floor* confine nothing.  A session's commands are started by a resident process, since namespaces,
+Landlock and filters are that one's: `floor` is a pair of messages and a start.  A cell of a library's caller begins as
+a fresh interpreter, so that nothing of the caller is in it: `floor` is that interpreter's start and end.  No cheaper
+sandbox brings a figure below its floor, only giving up what the row says.
 """
 
 

@@ -20,7 +20,8 @@ from sidewall import Sandbox
 
 FILES = 5000
 CHURN = 20000
-
+PEERS = 7
+"""Rounds of a peer; bare and Sidewall, which are close to each other, take all."""
 _CHURN = f"""
 import os
 os.mkdir("churn")
@@ -73,8 +74,8 @@ def rows(
         contenders = [
             Contender("bare", partial(silent, argv, workspace)),
             Contender("sidewall", partial(inside, sandbox, argv)),
-            *(Contender(library.name, partial(library.run, argv)) for library in libraries),
-            *(Contender(program.name, partial(program.run, argv, workspace)) for program in programs),
+            *(Contender(library.name, partial(library.run, argv), most=PEERS) for library in libraries),
+            *(Contender(program.name, partial(program.run, argv, workspace), most=PEERS) for program in programs),
         ]
         interleave(contenders, rounds=rounds, warm=1)
         results[title] = contenders
