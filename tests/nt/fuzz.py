@@ -9,11 +9,13 @@ value, that was not seen before.  Anything but a value or an error of ours is a 
 
 from __future__ import annotations
 
+import _thread
 import json
 import random
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -165,11 +167,38 @@ def mutated(given: Input, other: Input, luck: random.Random) -> Input:
     return given[:20_000]
 
 
+class Clock:
+    """Has the main thread's handler of ``SIGNAL`` called when a parser takes longer than it may.  Windows has no timer
+    that sends a signal: a thread looks there."""
+
+    SIGNAL = getattr(signal, "SIGALRM", signal.SIGINT)
+
+    def __init__(self) -> None:
+        self.due = 0.0
+        if not hasattr(signal, "setitimer"):
+            threading.Thread(target=self._watch, daemon=True).start()
+
+    def set(self, seconds: float) -> None:
+        """From now on, 0 for never."""
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+        else:
+            self.due = time.monotonic() + seconds if seconds else 0.0
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(PATIENCE / 10)
+            if 0 < self.due < time.monotonic():
+                self.due = 0.0
+                _thread.interrupt_main(self.SIGNAL)
+
+
 class Fuzzer:
     """Runs until told; `failures` are (target, what went wrong, input)."""
 
     def __init__(self, seed: int) -> None:
         self.luck = random.Random(seed)
+        self.clock = Clock()
         self.failures: list[tuple[str, str, Input]] = []
         self.tried = dict.fromkeys(TARGETS, 0)
         self.accepted = dict.fromkeys(TARGETS, 0)
@@ -183,7 +212,7 @@ class Fuzzer:
         fresh = make(self.luck) if self.luck.random() < 0.2 else self.luck.choice(pool)
         given = fresh if self.luck.random() < 0.05 else mutated(fresh, self.luck.choice(pool), self.luck)
         self.tried[name] += 1
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+        self.clock.set(PATIENCE)
         try:
             kind = check(given)
             self.accepted[name] += 1
@@ -194,7 +223,7 @@ class Fuzzer:
             kind = f"crash: {type(error).__name__}"
             self.failures.append((name, f"{type(error).__name__}: {error}"[:300], given))
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            self.clock.set(0)
         if kind not in self.seen[name]:
             self.seen[name].add(kind)
             pool.append(given)
@@ -225,7 +254,7 @@ def run(fuzzer: Fuzzer, enough: Callable[[int], bool]) -> None:
     def ring(_signal: int, _frame: object) -> None:
         raise Hang(f"longer than {PATIENCE:.0f} seconds")
 
-    before = signal.signal(signal.SIGALRM, ring)
+    before = signal.signal(Clock.SIGNAL, ring)
     try:
         rounds = 0
         while not enough(rounds) and len(fuzzer.failures) < 20:
@@ -233,7 +262,7 @@ def run(fuzzer: Fuzzer, enough: Callable[[int], bool]) -> None:
                 fuzzer.step(name)
             rounds += 1
     finally:
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(Clock.SIGNAL, before)
 
 
 def main(words: list[str]) -> int:
