@@ -9,13 +9,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+import pytest
 
 from sidewall.platforms.windows import constants_files as constants
 from sidewall.platforms.windows.errors import StatusError, Win32Error
 from sidewall.platforms.windows.handles import Handle
 from sidewall.platforms.windows.layouts_files import FILE_DISPOSITION_INFO_EX
+
+if sys.platform == "win32":
+    pytest.skip("files of POSIX stand for those of Windows there; here tests/windows/inside has real ones",
+                allow_module_level=True)
 
 _CODES = {errno.ENOENT: 2, errno.ENOTEMPTY: 145, errno.EACCES: 5, errno.EPERM: 5, errno.EBUSY: 32}
 _STATUS = {errno.ENOENT: 0xC0000034, errno.EACCES: 0xC0000022, errno.ENOTDIR: 0xC0000103}

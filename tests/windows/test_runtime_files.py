@@ -34,7 +34,13 @@ def install(base: Path, *, tag: str = "311", place: str = "DLLs", archive: bool 
     if archive:
         (base / f"python{tag}.zip").write_bytes(b"PK\5\6" + bytes(18))
     else:
-        (base / "Lib").symlink_to(Path(io.__file__).parent)
+        library = Path(io.__file__).parent
+        if sys.platform == "win32":  # a link asks for a privilege there
+            import _winapi
+
+            _winapi.CreateJunction(str(library), str(base / "Lib"))
+        else:
+            (base / "Lib").symlink_to(library)
     return base
 
 

@@ -338,7 +338,7 @@ def test_no_password_is_in_what_goes_wrong(windows: Windows) -> None:
     while error is not None:
         trace = error.__traceback__
         while trace is not None:
-            if "sidewall/platforms" in trace.tb_frame.f_code.co_filename:
+            if "sidewall/platforms" in trace.tb_frame.f_code.co_filename.replace("\\", "/"):
                 looked += 1
                 assert all(secret not in repr(value) for value in trace.tb_frame.f_locals.values())
             trace = trace.tb_next

@@ -8,6 +8,7 @@ gone after the next cell.  The file calls of the standard library are carried ou
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from functools import cache
 from types import SimpleNamespace
@@ -96,7 +97,8 @@ class Scene:
     def picture(self) -> dict[str, Any]:
         """All that a cell must not leave."""
         return {"handles": sorted(handles.ledger.open), "programs": len(self.state.running()),
-                "descriptors": len(os.listdir("/proc/self/fd")), "leaked": list(handles.ledger.leaked),
+                "descriptors": len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0,
+                "leaked": list(handles.ledger.leaked),
                 "files": {path: (one.descriptor, one.data, len(one.opens))
                           for path, one in self.windows.files.items()},
                 "desktops": dict(self.windows.desktops), "station": self.state.station,
