@@ -48,3 +48,20 @@ def test_L124_in_directories_that_cannot_be_listed(guard: Guard, world: World) -
     write(settings, "{}\n")
     outcome = guard.attack(world, probe_closed_settings)
     guard.judge(outcome, world.nonce in settings.read_text())
+
+
+def probe_repository_in_settings(config, hook):
+    import subprocess
+
+    print(subprocess.run(["git", "init", "-q", "d/.vscode/e"], capture_output=True, timeout=20))
+    attempt("config", lambda: open("d/.vscode/e/.git/config", "a").write(config))
+    write_hooks("d/.vscode/e/.git/hooks", hook)
+
+
+@RESTORED
+def test_L123_in_settings_that_are_new(guard: Guard, world: World) -> None:
+    """New settings are only told of, where they are not taken away: what else is in them counts all the same."""
+    outcome = guard.attack(world, probe_repository_in_settings, *HELPERS, config=world.evil_config(),
+                           hook=world.evil_hook())
+    inner = world.workspace / "d/.vscode/e"
+    guard.judge(outcome, inner.exists() and world.use_git(inner))

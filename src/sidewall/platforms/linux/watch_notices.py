@@ -24,6 +24,7 @@ import struct
 
 from sidewall.platforms.linux import native, syscalls
 from sidewall.platforms.linux.watch_record import OPEN_DIRECTORY, settled, signature
+from sidewall.platforms.linux.watch_trust import tells_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,14 +48,9 @@ _EVENT = struct.Struct("=iIII")
 _CHUNK = 1 << 16
 """Of the queue at a time; an event with the longest name has 272 bytes."""
 
-_LOCAL = frozenset((0xEF53, 0x58465342, 0x9123683E, 0x01021994))
-"""ext2 to ext4, xfs, btrfs, tmpfs: every change of a name goes through this kernel.  Not so in what other machines and
-programs share, and a layer does not tell of changes of what lies below it."""
-
 _open_watches = native.function("inotify_init1", "i")
 _add_watch = native.function("inotify_add_watch", "isL")
 _remove_watch = native.function("inotify_rm_watch", "ii")
-_fstatfs = native.function("fstatfs", "ip")
 
 
 class _Process:
@@ -98,7 +94,7 @@ class Notices:
         self._stirred, self._remounted = True, False
         self.touched: set[int] | None = None
         self.full = self.hopeless = False
-        if not all(_is_local(root) for root in roots):
+        if not all(tells_all(root) for root in roots):
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
         instances = min(_MOST_INSTANCES, max(1, _allowed("max_user_instances")))
         with _process.lock:
@@ -282,8 +278,3 @@ def _allowed(name: str) -> int:
     with open(f"/proc/sys/fs/inotify/{name}", "rb") as stream:
         return int(stream.read()) // _SHARE
 
-
-def _is_local(fd: int) -> bool:
-    # struct statfs(2) begins with the type, a word.
-    status = native.buffer(256)
-    return _fstatfs(fd, status) == 0 and struct.unpack_from("=L", status.raw)[0] in _LOCAL

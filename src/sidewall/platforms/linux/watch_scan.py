@@ -21,10 +21,11 @@ from sidewall.platforms.linux.watch_record import (
     settled,
     signature,
 )
+from sidewall.platforms.linux.watch_trust import counts_directories, keeps_times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from sidewall.platforms.linux.watch_notices import Heard, Notices
     from sidewall.platforms.linux.watch_record import Signature
@@ -54,11 +55,12 @@ class Survey:
     that they are unchanged, which directories are in them, and what was found in them.
 
     ``heard`` are the directories that were listened to before they were looked at, ``heard_before`` those of the search
-    before.  ``certain``: what was found follows from the entries and modes of the directories.
+    before.  ``counting`` says of devices whether a directory's links count the directories in it.  ``certain``: what
+    was found follows from the entries and modes of the directories.
     """
 
-    __slots__ = ("_closed_before", "aside", "bare", "certain", "closed", "complete", "directories", "git", "heard",
-                 "heard_before", "listed", "names", "opened", "searched")
+    __slots__ = ("_closed_before", "aside", "bare", "certain", "closed", "complete", "counting", "directories", "git",
+                 "heard", "heard_before", "listed", "names", "opened", "searched")
 
     def __init__(self, closed_before: set[str] | None = None) -> None:
         self._closed_before = closed_before
@@ -71,6 +73,7 @@ class Survey:
         self.opened: set[str] = set()
         self.aside: list[str] = []
         self.listed: dict[str, tuple[Signature, list[str], tuple[str, ...]]] = {}
+        self.counting: dict[int, bool] = {}
         self.heard: dict[str, Heard] = {}
         self.heard_before: dict[str, Heard] = {}
         self.complete = self.certain = True
@@ -106,14 +109,18 @@ def join(parent: str, name: str) -> str:
 
 
 def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, last: Survey | None = None,
-           since_ns: int = 0, notices: Notices | None = None, made: Mapping[str, Known] | None = None) -> Survey:
+           since_ns: int = 0, notices: Notices | None = None, made: Mapping[str, Known] | None = None,
+           held: Collection[str] | None = None) -> Survey:
     """Looks through the directory ``root``.
+
+    With ``held``, what has a protected name is looked through too, unless it is among these: a new one that stays where
+    it is may be a repository, or hold one.
 
     With ``made``, listings of plain directories that others have just made: those of unchanged ones are taken.
 
     With ``before``, an earlier survey, what is found and is not in ``before`` is new: what it saw but did not look
     through is passed over.  Directories that did not change since then, or since ``last``, a later one, are not listed
-    again (the directories in those may have changed).
+    again (the directories in those may have changed); where a change time can be set, or is not kept, all are.
 
     With ``since_ns`` the search goes aside too, where it does not go else: into directories of packages, and what was
     passed over.  There it finds git directories only, and of those the ones that were touched after that time.  And it
@@ -130,6 +137,7 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, l
     wanted = frozenset(names)
     notable = wanted | GIT_MARKS | {".git"}
     tree = gitfiles.Tree(root)
+    device = os.fstat(root).st_dev if keeps_times(root) else None
     # Directories wait in groups of siblings, so that the one above is opened once for all of them.
     waiting: list[tuple[str, list[str], bool]] = [("", [""], False)]
     try:
@@ -165,10 +173,10 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, l
                 known = last.listed.get(path) if last is not None else None
                 if known is None and before is not None:
                     known = before.listed.get(path)
-                same = known is not None and _unchanged(above, child or ".", known[0])
+                same = known is not None and _unchanged(above, child or ".", known[0], device)
                 if notices is not None and not (same and known and notices.reuse(path, known[0], found)):
                     notices.add(above, child or ".", path, found)
-                    same = known is not None and _unchanged(above, child or ".", known[0])
+                    same = known is not None and _unchanged(above, child or ".", known[0], device)
                 if known is not None and same:
                     found.listed[path] = known
                     for name in known[2]:
@@ -176,7 +184,14 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, l
                     if known[1]:
                         waiting.append((path, known[1], False))
                     continue
-                below = _search(above, child or ".", path, wanted, notable, found, made.get(path) if made else None)
+                just_made = made.get(path) if made else None
+                if just_made is not None and _unchanged(above, child or ".", just_made[0], device):
+                    found.listed[path] = just_made
+                    for name in just_made[2]:
+                        found.add(path, name)
+                    below = just_made[1]
+                else:
+                    below = _search(above, child or ".", path, wanted, notable, found, held)
                 if path in found.bare and (before is None or path in before.bare or not before.saw(path)):
                     # Only of a git directory that was always one: a command could make the user's look like one.
                     stores = [name for name in below if name in STORES] if since_ns else []
@@ -198,22 +213,18 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, l
     return found
 
 
-def _unchanged(above: int, name: str, known: Signature) -> bool:
+def _unchanged(above: int, name: str, known: Signature, device: int | None) -> bool:
+    """Whether a directory is as it was, as far as the file system ``device`` can say."""
     try:
         status = look(above, name)
     except OSError:
         return False
-    return status is not None and signature(status) == known
+    return status is not None and status.st_dev == device and signature(status) == known
 
 
 def _search(above: int, name: str, path: str, wanted: frozenset[str], notable: frozenset[str],
-            found: Survey, made: Known | None) -> list[str]:
+            found: Survey, held: Collection[str] | None) -> list[str]:
     """Adds what one directory holds; the directories in it that are to be looked through."""
-    if made is not None and _unchanged(above, name, made[0]):
-        for held in made[2]:
-            found.add(path, held)
-        found.listed[path] = made
-        return made[1]
     try:
         fd = found.open(above, name, path)
     except OSError:
@@ -231,8 +242,10 @@ def _search(above: int, name: str, path: str, wanted: frozenset[str], notable: f
                     if name == ".git" or name in wanted:
                         here.append(name)
                         found.add(path, name)
-                        continue
-                    marks.add(name)
+                        if name == ".git" or held is None or join(path, name) in held:
+                            continue
+                    else:
+                        marks.add(name)
                 if entry.is_dir(follow_symlinks=False):
                     below.append(name)
         if _is_bare(fd, marks):
@@ -261,8 +274,11 @@ def aside(above: int, name: str, path: str, since_ns: int, found: Survey,
         if notices is not None and status is not None and not notices.reuse(path, signature(status), found):
             notices.add(above, name, path, found, timed=True)
             status = look(above, name)
-        if status is None or (status.st_nlink == 2 and status.st_ctime_ns < since_ns):
-            # Nothing came into it, and no directory is in it.
+        if status is None:
+            return below
+        if (status.st_nlink == 2 and status.st_ctime_ns < since_ns and not _may_lead(above, name)
+                and _counts(above, status.st_dev, found)):
+            # Nothing came into it, no directory is in it, and nothing that a new content makes a repository.
             return below
         fd = found.open(above, name, path)
     except OSError:
@@ -291,6 +307,18 @@ def aside(above: int, name: str, path: str, since_ns: int, found: Survey,
     finally:
         os.close(fd)
     return below
+
+
+def _counts(above: int, device: int, found: Survey) -> bool:
+    known = found.counting.get(device)
+    if known is None:
+        known = found.counting[device] = counts_directories(above, device)
+    return known
+
+
+def _may_lead(above: int, name: str) -> bool:
+    """Whether a directory holds a file by whose content git takes it for a repository, or finds one."""
+    return any(os.access(f"{name}/{mark}", os.F_OK, dir_fd=above, follow_symlinks=False) for mark in ("HEAD", ".git"))
 
 
 def _touched(above: int, name: str, since_ns: int, left: list[int], depth: int = 0) -> bool:

@@ -46,8 +46,10 @@ class Search:
         self._names = names
         self._mounted = mounted
         self._each = each
+        # What new settings stay where they are, may also be repositories; what mounts hold is not.
+        self._held = [None if each else _below(root.path, mounted) | root.before.names for root in roots]
         self._first_seen: dict[str, float] = {}
-        self._told: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
         self._notices: Notices | None = None
         self._nothing = self._quiet = False
         self._in_vain = 0
@@ -61,25 +63,29 @@ class Search:
         """Looks through the roots; whether there is anything to deal with, or to say.  ``since_ns``: see ``survey``."""
         now = time.monotonic()
         seen: dict[str, float] = {}
+        noticed: set[str] = set()
+        anything = False
         notices = None if since_ns else self._listen()
-        for root, others in zip(self._roots, self._rounds, strict=True):
+        for root, others, held in zip(self._roots, self._rounds, self._held, strict=True):
             before = root.before
             root.last = found = survey(root.fd, self._names, before=before, last=root.last,
-                                       since_ns=since_ns, notices=notices)
+                                       since_ns=since_ns, notices=notices, held=held)
             if not since_ns:
                 others.go_on(found, notices)
             found.git |= others.found.git
             found.bare |= others.found.bare
-            for path in (*self._new(root, found.git - before.git), *self._new(root, found.bare - before.bare),
-                         *self._new(root, found.names - before.names)):
+            repositories = {*self._new(root, found.git - before.git), *self._new(root, found.bare - before.bare)}
+            settings = self._new(root, found.names - before.names)
+            for path in (*repositories, *settings):
                 absolute = root.absolute(path)
                 seen[absolute] = self._first_seen.get(absolute, now)
-            for path in found.closed - before.closed:
-                seen[root.absolute(path)] = now
+            # Whatever was told of before: what is now a repository may have been only a closed directory then.
+            anything |= bool(repositories) or (self._each and bool(settings))
+            noticed.update([root.absolute(path) for path in (*settings, *(found.closed - before.closed))])
             if before.complete and not found.complete:
-                seen[root.path] = now
+                noticed.add(root.path)
         self._first_seen = seen
-        anything = not self._told.issuperset(seen)
+        anything |= not noticed.issubset([path for path, _reason in self._told])
         self._remember(anything, notices)
         return anything or any(_arrived(root) for root in self._roots)
 
@@ -155,8 +161,8 @@ class Search:
         if not restorer.final:
             # What is only noticed is said once, and at the end.
             restorer.held[before:] = [held for held in restorer.held[before:]
-                                      if held.action != NOTICED or held.path not in self._told]
-            self._told.update([held.path for held in restorer.held[before:] if held.action == NOTICED])
+                                      if held.action != NOTICED or (held.path, held.reason) not in self._told]
+            self._told.update([(held.path, held.reason) for held in restorer.held[before:] if held.action == NOTICED])
 
     def _new(self, root: Root, paths: set[str]) -> list[str]:
         return [path for path in sorted(paths) if root.absolute(path) not in self._mounted]
@@ -187,6 +193,12 @@ class Search:
         if root.before.complete and not now.complete:
             restorer.say(NOTICED, root.path, "has very many directories now: not all were looked through for new "
                          "files that steer later runs")
+
+
+def _below(root: str, paths: frozenset[str]) -> frozenset[str]:
+    """Those of some absolute paths that lie below a root, relative to it."""
+    above = root.rstrip("/") + "/"
+    return frozenset([path[len(above):] for path in paths if path.startswith(above)])
 
 
 def _arrived(root: Root) -> bool:
