@@ -10,17 +10,31 @@ as it should be is left to the import system, which also compiles anew and says 
 
 from __future__ import annotations
 
-import _imp
 import marshal
 import os
 import sys
-from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader, spec_from_file_location
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _frozen_importlib import ModuleSpec
-    from collections.abc import Sequence
+    from _frozen_importlib_external import SourceFileLoader
+    from collections.abc import Callable, Sequence
     from types import CodeType, ModuleType
+
+    MAGIC_NUMBER = b""
+    spec_from_file_location: Callable[..., ModuleSpec | None]
+    _rename: Callable[[CodeType, str], None]
+    _usable = True
+else:
+    try:
+        from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader, spec_from_file_location
+        from _imp import _fix_co_filename as _rename
+
+        _usable = True
+    except ImportError:
+        # The interpreter's own names, which no version of it owes anybody; ``importlib`` is slow to bring in.
+        SourceFileLoader = object
+        _usable = False
 
 _PREFIX = __name__.partition(".")[0] + "."
 _BY_TIME = bytes(4)
@@ -57,9 +71,10 @@ class _Finder:
 
 
 def install() -> None:
-    """From now on modules of this package are found so; without effect where compiled files are kept elsewhere."""
+    """From now on modules of this package are found so; without effect where compiled files are kept elsewhere, or the
+    interpreter's import system is not the one that is known here."""
     tag = sys.implementation.cache_tag
-    if tag and not sys.pycache_prefix and not sys.flags.optimize and _Finder not in sys.meta_path:
+    if _usable and tag and not sys.pycache_prefix and not sys.flags.optimize and _Finder not in sys.meta_path:
         sys.meta_path.insert(0, _Finder)
 
 
@@ -88,7 +103,7 @@ def _compiled(name: str, directory: str, stem: str, package: str | None) -> Modu
         return None
     if not isinstance(code, _Code):
         return None
-    _imp._fix_co_filename(code, source)  # type: ignore[attr-defined]
+    _rename(code, source)
     spec = spec_from_file_location(name, source, loader=_Loader(name, source, code),
                                    submodule_search_locations=None if package is None else [package])
     if spec is not None:

@@ -117,6 +117,18 @@ def test_where_other_compiled_files_are_wanted_it_stays_out(tree: Path, options:
     assert [loader for _value, loader in asked(tree, *chosen)] == ["usual"] * 3
 
 
+@pytest.mark.parametrize("hide", ["sys.modules['_frozen_importlib_external'] = None",
+                                  "sys.modules['_imp'] = type(sys)('_imp')"], ids=["importlib", "a name in _imp"])
+def test_where_the_import_system_is_another_it_stays_out(tree: Path, hide: str) -> None:
+    """What it is made of belongs to the interpreter, and another version may not have it."""
+    find = (f"import sys; sys.path.append(sys.argv[1]); {hide}\n"
+            "from sidewall import bytecode; bytecode.install()\n"
+            "import sidewall.single; print(sidewall.single.VALUE, bytecode._Finder in sys.meta_path)")
+    done = subprocess.run([sys.executable, "-I", "-S", "-B", "-c", find, os.fspath(tree)], cwd="/",
+                          capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "1 False\n"
+
+
 def test_other_packages_are_none_of_its_business() -> None:
     finder = sidewall.bytecode._Finder
     assert finder.find_spec("sidewall") is None
