@@ -6,6 +6,7 @@ Knows: the command line as a process, the worlds of the plan's tests.  Must not 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def about(name: str, *words: str) -> tuple[str, ...]:
 def test_why_a_path_is_what_it_is(sidewall: Cli) -> None:
     done = sidewall(*about("windows11", "--tier", "token", HOME + "\\.ssh\\id_ed25519"))
     assert (done.returncode, done.stderr) == (0, b"")
-    text = done.stdout.decode()
+    text = done.stdout.decode().replace("\r\n", "\n")
     assert "readable: is, against the policy (read-secrets)" in text and "writable: no\n" in text
     assert "deletable: is, against the policy (write-outside)" in text
     assert "FILE_DELETE_CHILD" in text and f"by the permissions of {HOME}\\.ssh" in text
@@ -40,6 +41,7 @@ def test_the_same_as_data(sidewall: Cli) -> None:
     assert all(each["trace"] and each["reason"] for each in data["questions"])
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there colours are of the console, and no text in a pipe")
 def test_colours_are_for_people(sidewall: Cli) -> None:
     painted = sidewall(*about("windows11", "--tier", "token", HOME + "\\.ssh"), env={"FORCE_COLOR": "1"})
     assert b"\x1b[31m" in painted.stdout and b"readable" in painted.stdout
