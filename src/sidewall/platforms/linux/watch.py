@@ -26,6 +26,7 @@ from sidewall.platforms.contract import Held
 from sidewall.platforms.linux import gitfiles, listings
 from sidewall.platforms.linux import watch_record as record
 from sidewall.platforms.linux.watch_git import Repository
+from sidewall.platforms.linux.watch_others import Standing, is_new, made_since
 from sidewall.platforms.linux.watch_record import ALL, Recorded, Recorder, look
 from sidewall.platforms.linux.watch_scan import Survey, survey
 
@@ -125,6 +126,7 @@ class Watcher:
         began = time.monotonic()
         self._began_ns = time.time_ns()
         recorder = Recorder()
+        self._standing = Standing(roots, self._began_ns)
         try:
             for path in roots:
                 try:
@@ -232,6 +234,7 @@ class Watcher:
         for root in self._roots:
             root.close()
         self._roots = []
+        self._standing.close()
         if self._quarantine is not None:
             self._quarantine.close()
             self._quarantine = None
@@ -244,6 +247,8 @@ class Watcher:
 
     def _record(self, root: Root, recorder: Recorder) -> None:
         root.before = survey(root.fd, self._names, made=listings.made(root.path, frozenset((*self._names, ".git"))))
+        if self._standing.since_ns:
+            self._leave_out(root)
         wanted = root.before.names | (set(self._names) if self.each else set())
         single = {place[len(root.path.rstrip("/")) + 1:] for place in self._places if root.holds(place)}
         wanted |= single
@@ -274,6 +279,21 @@ class Watcher:
                 except OSError as error:
                     self._unseen(absolute, error)
         root.tree.release()
+
+    def _leave_out(self, root: Root) -> None:
+        """What came while another cell stood here is not the user's: to this cell it is new, too."""
+        before, since_ns = root.before, self._standing.since_ns
+        for found in (before.git, before.bare):
+            for path in sorted(found):
+                try:
+                    place = root.at(path)
+                except OSError:
+                    continue
+                if place is not None and made_since(*place, since_ns):
+                    found.discard(path)
+                    if is_new(*place, since_ns):
+                        # Else it is a directory of the user's that was made to look like a repository.
+                        before.directories.discard(path)
 
     def _unseen(self, path: str, error: OSError) -> None:
         self._notes.append(Held(action=NOTICED, path=path, reason="could not be recorded, so nothing can be put back: "

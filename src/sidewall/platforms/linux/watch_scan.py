@@ -21,7 +21,6 @@ from sidewall.platforms.linux.watch_record import (
     settled,
     signature,
 )
-from sidewall.platforms.linux.watch_trust import counts_directories, keeps_times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,7 +136,7 @@ def survey(root: int, names: tuple[str, ...], *, before: Survey | None = None, l
     wanted = frozenset(names)
     notable = wanted | GIT_MARKS | {".git"}
     tree = gitfiles.Tree(root)
-    device = os.fstat(root).st_dev if keeps_times(root) else None
+    device = os.fstat(root).st_dev if before is None or _keeps_times(root) else None
     # Directories wait in groups of siblings, so that the one above is opened once for all of them.
     waiting: list[tuple[str, list[str], bool]] = [("", [""], False)]
     try:
@@ -309,9 +308,18 @@ def aside(above: int, name: str, path: str, since_ns: int, found: Survey,
     return below
 
 
+def _keeps_times(root: int) -> bool:
+    # Late: the first search, which others wait for, has no listings but those that are made where it is so.
+    from sidewall.platforms.linux.watch_trust import keeps_times
+
+    return keeps_times(root)
+
+
 def _counts(above: int, device: int, found: Survey) -> bool:
     known = found.counting.get(device)
     if known is None:
+        from sidewall.platforms.linux.watch_trust import counts_directories
+
         known = found.counting[device] = counts_directories(above, device)
     return known
 
