@@ -51,7 +51,7 @@ def taken(state: Path) -> dict[str, Path]:
 def test_it_says_what_came_from_where_and_is_closed_to_others(workspace: Path, tmp_path: Path, watch) -> None:
     (workspace / ".claude").mkdir()
     watcher = watch()
-    assert not (tmp_path / "state").exists()
+    assert not (tmp_path / "state/sidewall/quarantine").exists()
     populate(workspace / ".vscode")
     (workspace / ".claude/.vscode").write_text("another")
     held = watcher.compare()
