@@ -70,6 +70,21 @@ def test_arguments_arrive_as_they_are(sandbox: Sandbox) -> None:
     assert done.stdout.strip() == str(words)
 
 
+def test_three_hundred_characters(sandbox: Sandbox, workspace: Path) -> None:
+    """Of a word, a variable, and a path that a command makes and one that it starts from."""
+    long = ("a 한글 😀 " * 50)[:300]
+    place = workspace / (sandbox.session_id[:8] + " b 한 😀" * 16)
+    below = place / "c" / ("d" * 180)
+    assert len(str(below)) > 300
+    code = ("import os, sys; p = '\\\\\\\\?\\\\' + sys.argv[2]; os.makedirs(p); "
+            "open(p + '\\\\f 글', 'w').write('x'); sys.stdout.reconfigure(encoding='utf-8'); "
+            "print(sys.argv[1] == os.environ['LONG'], len(sys.argv[1]), len(open(p + '\\\\f 글').read()))")
+    done = sandbox.run(python(code, long, str(below)), env={"LONG": long}, capture_output=True, text=True,
+                       timeout=PATIENCE)
+    assert (done.returncode, done.stdout.split()) == (0, ["True", "300", "1"]), done.stderr
+    assert sandbox.run(["cmd", "/c", "exit 3"], cwd=place, timeout=PATIENCE).returncode == 3
+
+
 def test_variables(sandbox: Sandbox) -> None:
     code = ("import os, sys; sys.stdout.reconfigure(encoding='utf-8');"
             "print(os.environ.get('ONE'), 'SYSTEMROOT' in os.environ, 'TEMP' in os.environ)")
