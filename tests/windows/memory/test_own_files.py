@@ -39,7 +39,7 @@ class Recorded:
 
 def files(base: Path, recorded: Recorded, **options: Any) -> OwnFiles:
     temp = base / "temp"
-    return OwnFiles(recorded, str(base / "state"), str(temp), lambda: (),
+    return OwnFiles(recorded, str(base / "state"), str(temp), lambda: ((), ()),
                     lambda path: temporary.remove(PosixFiles(), path), **options)  # type: ignore[arg-type]
 
 
@@ -65,22 +65,25 @@ def test_all_is_seen_and_goes(base: Path) -> None:
     assert own.uninstall() == ((), ())
 
 
-@pytest.mark.parametrize("broken", [False, True])
-def test_what_accounts_own_is_given_back_before_the_lists_go(base: Path, broken: bool) -> None:
-    """These keep an account from opening up what it owns; and a fault of the one does not keep the other from it."""
+@pytest.mark.parametrize("told", ["", "cannot be asked", "is not there"])
+def test_what_accounts_own_is_given_back_before_the_lists_go(base: Path, told: str) -> None:
+    """These keep an account from opening up what it owns; and a fault of the one does not keep the other from it.  What
+    could not be given back is among what is left."""
     recorded = Recorded("C:\\a")
     undone: list[int] = []
 
-    def recover() -> tuple[str, ...]:
+    def recover() -> tuple[tuple[str, ...], tuple[str, ...]]:
         undone.append(recorded.undone)
-        if broken:
-            raise MachineError("no such process can be asked", hint="try again")
-        return ()
+        if told == "cannot be asked":
+            raise MachineError("a process cannot be asked", hint="try again")
+        return ("removed a directory",), (f"E:\\work: the volume {told}",) if told else ()
 
     own = OwnFiles(recorded, str(base / "state"), str(base / "temp"), recover,
                    lambda path: temporary.remove(PosixFiles(), path))  # type: ignore[arg-type]
-    _, left = own.uninstall()
-    assert undone == [0] and recorded.undone == 1 and bool(left) is broken
+    done, left = own.uninstall()
+    assert undone == [0] and recorded.undone == 1
+    assert [line for line in left if told in line] == list(left) and bool(left) is bool(told)
+    assert ("removed a directory" in done) is (told != "cannot be asked")
 
 
 @pytest.mark.parametrize("recorded", [Recorded("C:\\a", held=("C:\\a",)), Recorded("C:\\a", broken=True)])

@@ -36,10 +36,12 @@ KINDS = {"owners": "ownership", findings.NAME: "file", LISTS: "access-list", LOG
 
 
 class OwnFiles:
-    """``state`` and ``temp`` are directories; ``recover`` removes private directories of processes that are no more;
-    ``remove`` a directory, and says '' or why something is left."""
+    """``state`` and ``temp`` are directories; ``recover`` gives back what crashed cells made, and removes the private
+    directories of processes that are no more: what was done, and what was left and why; ``remove`` removes a directory,
+    and says '' or why something is left."""
 
-    def __init__(self, lists: Recorded, state: str, temp: str, recover: Callable[[], tuple[str, ...]],
+    def __init__(self, lists: Recorded, state: str, temp: str,
+                 recover: Callable[[], tuple[tuple[str, ...], tuple[str, ...]]],
                  remove: Callable[[str], str], *, keep_log: bool = False) -> None:
         self._lists = lists
         self._state = state
@@ -70,7 +72,9 @@ class OwnFiles:
         left: list[str] = []
         try:
             # What accounts made becomes the user's before the lists go: these keep an account from opening it up.
-            done += self._recover()
+            recovered, not_yet = self._recover()
+            done += recovered
+            left += not_yet
         except SidewallError as error:
             left.append(f"private directories: {error}")
         journal = os.path.join(self._state, LISTS)
@@ -138,11 +142,11 @@ def native(machine: Machine, *, keep_log: bool = False) -> OwnFiles:
     journal = lease.directory(home)
     temp = facts.temporary_parent(home)
 
-    def recover() -> tuple[str, ...]:
+    def recover() -> tuple[tuple[str, ...], tuple[str, ...]]:
         held = ownership_notes.recover(machine.api, ownership_notes.directory(home), ProcessOwners(machine.api),
                                        Win32Store(machine.api))
-        return (*[f"left {one.path}: {one.reason}" for one in held],
-                *(temporary.recover(machine.api, temp) if temp else ()))
+        return (temporary.recover(machine.api, temp) if temp else (),
+                tuple([f"{one.path}: {one.reason}" for one in held]))
 
     return OwnFiles(acls.native(machine.api, journal), journal.rpartition("\\")[0], temp, recover,
                     lambda path: temporary.remove(machine.api, path), keep_log=keep_log)
