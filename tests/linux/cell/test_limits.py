@@ -151,3 +151,36 @@ def test_what_is_limited_is_reported(place: Place, tier: str) -> None:
     if tier == "landlock":
         level, _, why = mechanism(limited(place, tier, processes=10))
         assert level == "partial" and "processes" in why
+
+
+def watch_all() -> None:
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    made = 0
+    while made < 100_000 and libc.inotify_init1(0) >= 0:
+        made += 1
+    try:
+        with open("/proc/sys/user/max_inotify_instances", "w") as setting:
+            setting.write("100000")
+    except OSError:
+        pass
+    while made < 100_000 and libc.inotify_init1(0) >= 0:
+        made += 1
+    with open("/proc/sys/user/max_inotify_watches") as setting:
+        print(made, setting.read().strip(), flush=True)
+
+
+def test_half_of_what_the_user_may_watch_is_left(place: Place, namespace: str) -> None:
+    """Editors outside need it: without a bound a command could have all that is the user's."""
+    most = {}
+    for name in ("instances", "watches"):
+        with open(f"/proc/sys/fs/inotify/max_user_{name}", encoding="ascii") as setting:
+            most[name] = int(setting.read())
+    cell = place.open(namespace, limits=Limits(open_files=most["instances"] + 100))
+    instances, watches = map(int, cell.python(watch_all).output.split())
+    assert 0 < instances <= most["instances"] // 2
+    assert 0 < watches <= most["watches"] // 2
+    cell.close()
+    with open("/proc/sys/fs/inotify/max_user_instances", encoding="ascii") as setting:
+        assert int(setting.read()) == most["instances"]

@@ -106,7 +106,7 @@ class Builder:
         self._nodes: dict[str, int] = {}
         self._covered: set[str] = set()
         self._pieces = 0
-        self._proc = -1
+        self.proc = -1
         self._empty = -1
         self._dev = self._terminals = self._queues = -1
         self.git_layers: list[int] = []
@@ -115,7 +115,7 @@ class Builder:
 
     def take_proc(self) -> None:
         """Makes the cell's /proc, which needs a pid namespace of its own and a host that shows its whole /proc."""
-        self._proc = mounts.make("proc", attributes=_PLAIN | MOUNT_ATTR_NOEXEC)
+        self.proc = mounts.make("proc", attributes=_PLAIN | MOUNT_ATTR_NOEXEC)
 
     def take_nodes(self, names: tuple[str, ...]) -> None:
         """Clones device nodes out of the host's /dev before it is covered."""
@@ -330,8 +330,8 @@ class Builder:
 
     def _do_proc(self, masked: list[str]) -> None:
         """The cell's own processes; sealed (read-only) later, since uid 0 of the host owns /proc/sys here too."""
-        mounts.attach(self._proc, _directory("/proc"))
-        os.close(self._proc)
+        mounts.attach(self.proc, _directory("/proc"))
+        os.close(self.proc)
         for name in masked:
             self._do_void(f"/proc/{name}", "file")
 

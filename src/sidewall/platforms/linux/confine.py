@@ -179,6 +179,24 @@ def limit_tasks(count: int) -> None:
         os.close(setting)
 
 
+def share_watches(proc: int) -> None:
+    """Bounds how many files this user namespace may watch (inotify), by ``proc``, a /proc: half of what the user has in
+    all, so that the user's editor is left some.  Where that cannot be set, it stays."""
+    for name in ("instances", "watches"):
+        try:
+            with open(f"/proc/sys/fs/inotify/max_user_{name}", "rb") as whole:
+                share = int(whole.read()) // 2
+            setting = os.open(f"sys/user/max_inotify_{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc)
+        except OSError:
+            continue
+        try:
+            os.write(setting, b"%d" % share)
+        except OSError:
+            continue
+        finally:
+            os.close(setting)
+
+
 def loopback_up() -> None:
     """Brings up ``lo`` in this network namespace (netdevice(7))."""
     import _socket

@@ -178,6 +178,8 @@ def _look_around(builder: build.Builder, kinds: tuple[str, ...], refused: str) -
         mounts.propagation(mounts.MS_PRIVATE)
         step = "mount proc"
         builder.take_proc()
+        if "user" in kinds:
+            confine.share_watches(builder.proc)
         step = "mount tmpfs"
         builder.take_nodes(NODES)
         builder.take_dev()
