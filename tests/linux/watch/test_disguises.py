@@ -132,6 +132,26 @@ def test_one_that_gets_a_head_by_its_content(workspace: Path, git, watch, trap: 
     assert not trap()[1]
 
 
+@pytest.mark.parametrize("place", ["logs/HEAD", "logs/refs/heads/main", "logs/refs", "refs/heads", "refs", "objects",
+                                   "objects/info"])
+def test_links_in_the_users_own_among_packages(repository: Path, git, watch, place: str,
+                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through them the user's next git would write elsewhere."""
+    for module in (watch_scan, watch_search):
+        monkeypatch.setattr(module, "TICK_NS", 0)
+    git(repository, "init", "-q", "node_modules/a/b")
+    git(repository / "node_modules/a/b", "commit", "-q", "--allow-empty", "-m", "one")
+    inner = repository / "node_modules/a/b/.git"
+    time.sleep(0.02)
+    watcher = watch(each=False)
+    assert watcher.compare(final=True) == ()
+    target = inner / place
+    target.rename(repository / "aside")
+    target.symlink_to(repository / "aside")
+    assert str(target) in [item.path for item in watcher.compare(final=True)]
+    assert not target.is_symlink()
+
+
 @pytest.fixture
 def thread() -> Iterator[Callable[[], str]]:
     """``thread()``: the number of a new thread of this process."""

@@ -38,7 +38,6 @@ _MOST_WAITING = 20
 MOST_ASIDE = 100_000
 """How many directories of packages, and of those that were too many before, the search at the end goes through for
 repositories: git looks into one wherever an index names it, so none may be passed over there."""
-_MOST_TOUCHED = 5000
 
 STORES = frozenset(("objects", "refs", "logs"))
 TICK_NS = 3_000_000_000
@@ -266,6 +265,8 @@ def aside(above: int, name: str, path: str, since_ns: int, found: Survey,
           notices: Notices | None = None) -> list[str]:
     """Adds one directory that is a git directory or has one called ``.git``, if that was touched; the directories
     in it.  ``above`` is a descriptor of the directory that holds it.  Never raises OSError."""
+    from sidewall.platforms.linux.watch_touch import touched
+
     below: list[str] = []
     marks: set[str] = set()
     try:
@@ -289,7 +290,7 @@ def aside(above: int, name: str, path: str, since_ns: int, found: Survey,
                 if entry.name == ".git":
                     # What is in it may be touched without a notice.
                     found.certain = False
-                    if _touched(fd, entry.name, since_ns, [_MOST_TOUCHED]):
+                    if touched(fd, entry.name, since_ns):
                         found.git.add(join(path, entry.name))
                     continue
                 if entry.name in GIT_MARKS:
@@ -298,7 +299,7 @@ def aside(above: int, name: str, path: str, since_ns: int, found: Survey,
                     below.append(entry.name)
         if _may_be_bare(marks):
             found.certain = False
-        if _is_bare(fd, marks) and _touched(above, name, since_ns, [_MOST_TOUCHED]):
+        if _is_bare(fd, marks) and touched(above, name, since_ns):
             found.bare.add(path)
     except OSError:
         found.certain = False
@@ -327,30 +328,6 @@ def _counts(above: int, device: int, found: Survey) -> bool:
 def _may_lead(above: int, name: str) -> bool:
     """Whether a directory holds a file by whose content git takes it for a repository, or finds one."""
     return any(os.access(f"{name}/{mark}", os.F_OK, dir_fd=above, follow_symlinks=False) for mark in ("HEAD", ".git"))
-
-
-def _touched(above: int, name: str, since_ns: int, left: list[int], depth: int = 0) -> bool:
-    """Whether an entry, or what is in it but for objects, references and logs, changed since: change times cannot be
-    set.  What cannot be looked at counts as changed."""
-    left[0] -= 1
-    try:
-        status = look(above, name)
-        if status is None:
-            return False
-        if status.st_ctime_ns >= since_ns or left[0] < 0:
-            return True
-        if not stat.S_ISDIR(status.st_mode):
-            return False
-        fd = os.open(name, OPEN_DIRECTORY, dir_fd=above)
-    except OSError:
-        return True
-    try:
-        return depth >= DEEPEST or any(_touched(fd, child, since_ns, left, depth + 1)
-                                       for child in os.listdir(fd) if depth or child not in STORES)
-    except OSError:
-        return True
-    finally:
-        os.close(fd)
 
 
 def _is_bare(fd: int, marks: set[str]) -> bool:
