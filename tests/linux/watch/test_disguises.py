@@ -123,6 +123,7 @@ def test_one_that_gets_a_head_by_its_content(workspace: Path, git, watch, trap: 
     time.sleep(0.02)
     watcher = watch(each=each)
     assert open_looks(watcher) == []
+    time.sleep(0.02)  # a clock's tick
     (place / "HEAD").write_text("ref: refs/heads/main\n")
     if end:
         assert watcher.compare(final=True)
@@ -145,6 +146,7 @@ def test_links_in_the_users_own_among_packages(repository: Path, git, watch, pla
     time.sleep(0.02)
     watcher = watch(each=False)
     assert watcher.compare(final=True) == ()
+    time.sleep(0.02)  # a clock's tick
     target = inner / place
     target.rename(repository / "aside")
     target.symlink_to(repository / "aside")
