@@ -295,15 +295,18 @@ def test_the_rest_of_a_directory_of_the_system_is_seen_as_it_is(place: Place, la
 
 
 def test_a_secret_directory_that_may_be_entered_but_not_listed(tmp_path: Path) -> None:
-    """Whoever knows a name in it can read what is there: it counts as readable."""
+    """Whoever knows a name in it can read what is there: it counts as readable; and so does one that is closed to its
+    own user, since a command could open it again."""
     secret = tmp_path / "secret"
     secret.mkdir()
-    for mode, readable in ((0o311, True), (0o611, True), (0o200, os.geteuid() == 0)):
+    for mode in (0o311, 0o611, 0o200, 0):
         secret.chmod(mode)
         try:
-            assert look(os.fspath(secret), {}).readable is readable
+            assert look(os.fspath(secret), {}).readable
         finally:
             secret.chmod(0o700)
+    if os.path.exists("/etc/shadow"):
+        assert look("/etc/shadow", {}).readable is os.access("/etc/shadow", os.R_OK)
 
 
 def test_the_strict_profile(place: Place, namespace: str, home: Path) -> None:
@@ -337,3 +340,12 @@ def test_the_hosts_temporary_files_and_runtime_are_not_there(place: Place, names
         assert cell.run("ls -A /run /dev/shm /var/tmp").output.count(mark.name) == 0
     finally:
         mark.unlink()
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o200, 0o600])
+def test_a_closed_file_of_ones_own_is_no_secret_by_its_mode(tmp_path: Path, mode: int) -> None:
+    """A command could open it again where nothing keeps it from changing a mode."""
+    secret = tmp_path / "secret"
+    secret.touch()
+    secret.chmod(mode)
+    assert look(str(secret), {}).readable

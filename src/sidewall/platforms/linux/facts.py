@@ -168,7 +168,7 @@ def _links(item: PathFact) -> list[str]:
     try:
         with os.scandir(item.real) as entries:
             return [f"{item.path}/{entry.name}" for entry in entries if entry.is_symlink()]
-    except PermissionError:  # it may be entered, not read
+    except PermissionError:  # it may be entered, not read, or opened again
         return []
 
 
@@ -201,8 +201,10 @@ def look(path: str, parents: dict[str, str]) -> PathFact:
         if parent not in parents:
             parents[parent] = os.path.realpath(parent or "/").rstrip("/")
         real = f"{parents[parent]}/{name}"
-    return PathFact(path=path, kind=kind, real=real, device=info.st_dev, inode=info.st_ino,
-                    readable=os.access(real, os.R_OK) or (kind == fact.DIRECTORY and os.access(real, os.X_OK)))
+    # What is its user's, a command may open again: not every tier keeps it from changing a mode.
+    readable = (info.st_uid == os.geteuid() or os.access(real, os.R_OK)
+                or (kind == fact.DIRECTORY and os.access(real, os.X_OK)))
+    return PathFact(path=path, kind=kind, real=real, device=info.st_dev, inode=info.st_ino, readable=readable)
 
 
 def _kind(mode: int) -> str:
