@@ -102,6 +102,15 @@ def test_a_sandbox_that_is_open_is_not_disturbed(sidewall: Cli) -> None:
     assert asked(sidewall, "uninstall")["left"] == []
 
 
+def test_what_killed_owners_left_in_the_list_of_watchers_goes(sidewall: Cli) -> None:
+    used(sidewall)
+    place = sidewall.home / ".local/state/sidewall/watchers"
+    for name, text in (("1-aa", b"5\0/somewhere"), ("1-bb", b"")):
+        (place / name).write_bytes(text)
+    assert asked(sidewall, "uninstall")["left"] == []
+    assert not place.exists()
+
+
 def test_a_crashed_sandbox_is_tidied(sidewall: Cli) -> None:
     state = sidewall.home / ".local/state/sidewall"
     (state / "leases").mkdir(parents=True)

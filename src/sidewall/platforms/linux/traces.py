@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 
 from sidewall.errors import MachineError
-from sidewall.platforms.linux import cgroups, lease
+from sidewall.platforms.linux import cgroups, lease, watch_others
 from sidewall.platforms.traces import Removed, Status, Trace
 
 KINDS = {"leases": "lease", "tmp": "temporary", "audit": "log", "quarantine": "quarantine", "trust.json": "trust",
-         "trust.json.lock": "trust"}
+         "trust.json.lock": "trust", watch_others.PLACE: "watcher"}
 _BOOKKEEPING = frozenset(("mutex",))
 
 
@@ -81,6 +81,9 @@ def remove(*, keep_log: bool = False) -> Removed:
 def _entry(path: str, done: list[str], left: list[str], *, keep_log: bool) -> None:
     kind = KINDS.get(os.path.basename(path))
     if kind in ("lease", "temporary"):
+        _emptied(path, done, left)
+    elif kind == "watcher":
+        watch_others.tidy()
         _emptied(path, done, left)
     elif kind == "quarantine":
         if any(_names(os.path.join(path, one), left) for one in _names(path, left)):

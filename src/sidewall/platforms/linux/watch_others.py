@@ -18,7 +18,10 @@ from sidewall.errors import MachineError
 from sidewall.platforms.linux.lease import state_directory, state_path
 from sidewall.platforms.linux.watch_record import OPEN_DIRECTORY
 
+PLACE = "watchers"
+"""The list's directory, below the state directory."""
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MOST = 64
 _LONGEST = 1 << 16
 _TICK_NS = 100_000_000
@@ -42,7 +45,7 @@ class Standing:
         try:
             import fcntl
 
-            directory = os.path.join(state_path(), "watchers")
+            directory = os.path.join(state_path(), PLACE)
             path = os.path.join(directory, f"{self._process}-{os.urandom(6).hex()}")
             try:
                 self._fd = os.open(path, _NEW, 0o600)
@@ -67,7 +70,7 @@ class Standing:
             if path == self._path:
                 continue
             try:
-                fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+                fd = os.open(path, _OLD)
             except OSError:
                 continue
             try:
@@ -95,6 +98,30 @@ class Standing:
                     os.unlink(self._path)
             except OSError:
                 pass  # somebody tidied the state directory
+            os.close(fd)
+
+
+def tidy() -> None:
+    """Removes the entries whose owners are gone, also one that was not yet written."""
+    import fcntl
+
+    directory = os.path.join(state_path(), PLACE)
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return
+    for name in names:
+        path = os.path.join(directory, name)
+        try:
+            fd = os.open(path, _OLD)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            os.unlink(path)
+        except OSError:
+            continue
+        finally:
             os.close(fd)
 
 
